@@ -1,0 +1,39 @@
+package actors
+
+import (
+	"time"
+
+	"tenement/conf"
+)
+
+// Info is one tenant as `ten ps` and the API show it: a copy, taken at once.
+type Info struct {
+	Name       conf.Instance
+	State      string // asleep, queued, starting, running, draining, stopping, backoff, failed, held
+	Reason     string // why it is in that state, when there is more to say; for operators
+	Since      time.Time
+	Health     string // healthy, degraded, unhealthy, unknown, failed
+	Socket     string // path given to the tenant, "" when none
+	Port       int    // port given to the tenant, 0 when none
+	Listen     string // address it was found listening on, "" when not running
+	Pid        int    // 0 when not running
+	Generation uint64
+	Uptime     time.Duration // 0 when not running
+	Idle       time.Duration // since its last use
+	Inflight   int64
+	Restarts   int
+	Weight     int
+	Requests   uint64
+	DataDir    string // the tenant's own directory
+	QuotaBytes int64  // 0 = none
+}
+
+// Awake reports whether the tenant has a process.
+func (i Info) Awake() bool { return i.Pid != 0 }
+
+// Explanation is the answer of `ten why`.
+type Explanation struct {
+	Info
+	Holds []string // what keeps it awake or down, one sentence each
+	Next  string   // what happens next, and when
+}

@@ -1,0 +1,142 @@
+package conf
+
+import "time"
+
+// Config is one tenement.toml, parsed and checked. It never changes after Load.
+type Config struct {
+	Path      string // the file it was read from, absolute
+	Settings  Settings
+	Services  map[string]*Service
+	Instances []Instance // [instances], in the order of the file: started at boot
+	Routing   Routing
+	Remarks   []Remark // what is allowed but worth saying: ignored keys, no idle_timeout
+}
+
+// Remark is a warning with its place in the file.
+type Remark struct {
+	Line int // 1-based; 0 when there is no single line
+	Text string
+}
+
+// Settings is the [settings] block.
+type Settings struct {
+	DataDir             string // absolute
+	RunDir              string // "" = the default place, see cmd/ten
+	Bind                string // "" = 0.0.0.0 and [::]
+	HealthCheckInterval time.Duration
+	MaxRestarts         int
+	RestartWindow       time.Duration
+	BackoffBase         time.Duration // 0 = restart at once, always
+	BackoffMax          time.Duration
+	CircuitCooldown     time.Duration // default BackoffMax
+	QueueTimeout        time.Duration
+	MaxAwake            int      // 0 = no limit
+	MaxConcurrentStarts int      // default 2 x cores
+	TrustedProxies      []string // CIDRs or addresses, checked
+	LogMaxBytes         int64    // per tenant
+	UIDBase             uint32
+	TLS                 TLS
+}
+
+// TLS is [settings.tls] (or tls.* keys): parsed here, used by the edge issue.
+type TLS struct {
+	Enabled     bool
+	ACMEEmail   string
+	Domain      string
+	CacheDir    string
+	DNSProvider string
+	Staging     bool
+	HTTPSPort   int
+	HTTPPort    int
+}
+
+// Routing is the [routing] block.
+type Routing struct {
+	Subdomain map[string]string // label -> service, before a service of that name
+	Default   string            // service that serves DOMAIN itself; "" = none
+	Path      map[string]string // path prefix -> service
+}
+
+// Isolation is the level a service asks for.
+type Isolation string
+
+// The levels, from the host's own view to a kernel of its own.
+const (
+	IsolationProcess   Isolation = "process"
+	IsolationNamespace Isolation = "namespace"
+	IsolationSandbox   Isolation = "sandbox"
+)
+
+// Restart says when a tenant whose process ended by itself is started again.
+type Restart string
+
+// The restart policies.
+const (
+	RestartAlways    Restart = "always"
+	RestartOnFailure Restart = "on-failure"
+	RestartNever     Restart = "never"
+)
+
+// Listen says where a tenant is expected to listen.
+type Listen string
+
+// Auto offers PORT and SOCKET_PATH, and the first that accepts wins; fd passes
+// a listening socket by the systemd convention.
+const (
+	ListenAuto Listen = "auto"
+	ListenUnix Listen = "unix"
+	ListenTCP  Listen = "tcp"
+	ListenFD   Listen = "fd"
+)
+
+// Apex says what S.DOMAIN serves: ApexWeighted, ApexNone, or a tenant's id.
+const (
+	ApexWeighted = "weighted"
+	ApexNone     = "none"
+)
+
+// CreateOnRequest says whether a visitor may create a tenant nobody registered.
+type CreateOnRequest string
+
+// Auto means: under a localhost domain only.
+const (
+	CreateAuto   CreateOnRequest = "auto"
+	CreateAlways CreateOnRequest = "true"
+	CreateNever  CreateOnRequest = "false"
+)
+
+// Service is one [service.NAME] block. Argv, Env, Socket and Workdir are
+// templates: see Expand.
+type Service struct {
+	Name            string
+	Line            int      // of its header in the file
+	Refused         string   // not empty: why it cannot run here (an isolation of the original's)
+	Command         string   // as written, for `ten config`
+	Argv            []string // already split; {...} not yet interpolated
+	Isolation       Isolation
+	Socket          string // "" = the default place
+	Health          string // path, "" = none
+	Env             map[string]string
+	PassEnv         []string
+	Workdir         string // "" = the daemon's
+	Restart         Restart
+	IdleTimeout     time.Duration // 0 = never
+	StartupTimeout  time.Duration
+	RequestTimeout  time.Duration
+	Apex            string
+	Listen          Listen
+	CreateOnRequest CreateOnRequest
+	MemoryLimitMB   int
+	CPUShares       int
+	StorageQuotaMB  int
+	StoragePersist  bool
+	Mounts          []Mount
+	Rootfs          string
+}
+
+// Mount is one entry of a service's mounts.
+type Mount struct {
+	Source      string
+	Destination string
+	ReadOnly    bool
+}

@@ -1,0 +1,69 @@
+package edge
+
+import (
+	"context"
+
+	"tenement/actors"
+	"tenement/actors/journal"
+	"tenement/actors/ledger"
+	"tenement/conf"
+)
+
+// Host is what the edge asks of the supervision tree; *actors.Host is one.
+type Host interface {
+	Visits
+	Manages
+	Trusts
+}
+
+// Visits is what a visitor's request needs.
+type Visits interface {
+	Config() *conf.Config
+
+	// Door gives the door of a registered tenant, nil for anybody else. It takes
+	// no lock; both names are valid and lower-case (conf.Name).
+	Door(service, id string) *actors.Door
+
+	// Wake brings the tenant up and enters its door: the Way is given back by
+	// Door.Leave. It waits for as long as the contract's one rule allows; a
+	// context that ends (the client left) ends the wait, not the wake. Errors:
+	// *actors.Refusal, or the context's.
+	Wake(ctx context.Context, d *actors.Door) (*actors.Way, error)
+
+	// ConnFailed reports that the way of this generation refuses connections.
+	ConnFailed(d *actors.Door, generation uint64)
+
+	// Create makes a tenant nobody registered, where create_on_request allows
+	// it for this domain; otherwise actors.ErrUnknownTenant or ErrUnknownService.
+	Create(ctx context.Context, name conf.Instance) (*actors.Door, error)
+
+	// Apex picks the tenant that S.DOMAIN serves. actors.ErrUnknownTenant: none.
+	Apex(service string) (*actors.Door, error)
+}
+
+// Manages is what the API and so the CLI do. Errors: actors.ErrUnknownService,
+// actors.ErrUnknownTenant, *actors.Refusal; all others are for people.
+type Manages interface {
+	Spawn(ctx context.Context, name conf.Instance) (actors.Info, error)   // registers, wakes, waits until it listens
+	Restart(ctx context.Context, name conf.Instance) (actors.Info, error) // wakes a sleeper
+	Stop(ctx context.Context, name conf.Instance) error                   // asleep now; returns when the process is gone
+	Hold(ctx context.Context, name conf.Instance) error
+	Unhold(ctx context.Context, name conf.Instance) error
+	Register(ctx context.Context, names []conf.Instance) (added int, err error)
+	Forget(ctx context.Context, name conf.Instance, deleteData bool) error
+	SetWeight(ctx context.Context, name conf.Instance, weight int) error
+	Info(name conf.Instance) (actors.Info, error)
+	List() []actors.Info // everybody registered, sorted by name
+	Why(name conf.Instance) (actors.Explanation, error)
+	Journal() *journal.Journal
+}
+
+// Trusts is who may use the API.
+type Trusts interface {
+	// Token finds what a presented token may do; false for an unknown or
+	// expired one. Constant time in the token's bytes; no lock.
+	Token(plain string) (ledger.Token, bool)
+	// IssueToken makes and stores a token and returns its plain text, once. A
+	// new admin token replaces the one before.
+	IssueToken(ctx context.Context, t ledger.Token) (plain string, err error)
+}

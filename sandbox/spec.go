@@ -1,0 +1,73 @@
+package sandbox
+
+import "fmt"
+
+// Level is how a tenant is enclosed.
+type Level string
+
+// LevelProcess is the host's own view: a clean environment, a process group and
+// a cgroup of its own. The stronger levels are a later issue's.
+const LevelProcess Level = "process"
+
+// Listen says where the process is expected to listen.
+type Listen string
+
+// The ways a tenant can listen; see Process.Ready.
+const (
+	ListenAuto Listen = "auto" // PORT or SOCKET_PATH, whichever accepts first
+	ListenUnix Listen = "unix"
+	ListenTCP  Listen = "tcp"
+	ListenFD   Listen = "fd" // a listening socket is passed in (systemd's convention)
+)
+
+// Spec is everything needed to start one generation of a tenant.
+type Spec struct {
+	Name       string // "notes:alice": in messages and in the cgroup's name
+	Generation uint64 // of the tenant; higher with every start
+	Level      Level
+	Argv       []string // Argv[0] is a path, or a name looked up in Env's PATH
+	Env        []string // complete; only the LISTEN_* variables of ListenFD are added
+	Dir        string   // working directory
+	RunDir     string   // the tenant's own directory, made 0700: socket and FIFOs
+	Listen     Listen
+	Socket     string // path to listen on; "" when Listen is tcp
+	Port       int    // loopback port to listen on; 0 when Listen is unix or fd
+}
+
+// Endpoint is where a process accepts connections; it belongs to one generation.
+type Endpoint struct {
+	Network string // "unix" or "tcp"
+	Address string // path, or host:port
+}
+
+// Stream is one of a process's two output streams.
+type Stream uint8
+
+// The streams, in the order of their file descriptors.
+const (
+	Stdout Stream = 1
+	Stderr Stream = 2
+)
+
+// Status is how a process ended.
+type Status struct {
+	Code   int // exit code, -1 when a signal ended it
+	Signal int // 0 when it exited by itself
+}
+
+// Clean reports an exit with code 0.
+func (s Status) Clean() bool { return s.Code == 0 && s.Signal == 0 }
+
+func (s Status) String() string {
+	if s.Signal != 0 {
+		return "killed by " + signalName(s.Signal)
+	}
+	return fmt.Sprintf("exit status %d", s.Code)
+}
+
+// Events are a process's news. They are called from the engine's one loop, in
+// order, and must not block; Exited comes last and exactly once.
+type Events struct {
+	Output func(stream Stream, chunk []byte) // chunk is valid during the call only
+	Exited func(Status)
+}
