@@ -44,3 +44,8 @@ func (r *Refusal) Error() string { return r.Reason }
 
 // Timeout reports the one cause that is a 504 and not a 503.
 func (r *Refusal) Timeout() bool { return r.Cause == CauseStartTimeout }
+
+// lostRefusal answers for a message that met an actor between two lives.
+func lostRefusal() *Refusal {
+	return &Refusal{Cause: CauseStopping, RetryAfter: time.Second, Reason: "its actor was being restarted; try again"}
+}

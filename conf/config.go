@@ -28,7 +28,7 @@ type Settings struct {
 	RestartWindow       time.Duration
 	BackoffBase         time.Duration // 0 = restart at once, always
 	BackoffMax          time.Duration
-	CircuitCooldown     time.Duration // default BackoffMax
+	CircuitCooldown     time.Duration // 0 = the next request is the one try
 	QueueTimeout        time.Duration
 	MaxAwake            int      // 0 = no limit
 	MaxConcurrentStarts int      // default 2 x cores
@@ -43,7 +43,7 @@ type TLS struct {
 	Enabled     bool
 	ACMEEmail   string
 	Domain      string
-	CacheDir    string
+	CacheDir    string // absolute
 	DNSProvider string
 	Staging     bool
 	HTTPSPort   int
@@ -114,7 +114,7 @@ type Service struct {
 	Command         string   // as written, for `ten config`
 	Argv            []string // already split; {...} not yet interpolated
 	Isolation       Isolation
-	Socket          string // "" = the default place
+	Socket          string // absolute once expanded; "" = the default place
 	Health          string // path, "" = none
 	Env             map[string]string
 	PassEnv         []string
@@ -126,17 +126,17 @@ type Service struct {
 	Apex            string
 	Listen          Listen
 	CreateOnRequest CreateOnRequest
-	MemoryLimitMB   int
-	CPUShares       int
-	StorageQuotaMB  int
+	MemoryLimitMB   int // 0 = none
+	CPUShares       int // a cpu.weight, 1 to 10000; 0 = none
+	StorageQuotaMB  int // 0 = none
 	StoragePersist  bool
 	Mounts          []Mount
-	Rootfs          string
+	Rootfs          string // absolute; "" = the host's
 }
 
 // Mount is one entry of a service's mounts.
 type Mount struct {
-	Source      string
-	Destination string
+	Source      string // absolute
+	Destination string // absolute
 	ReadOnly    bool
 }

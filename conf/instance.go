@@ -27,7 +27,7 @@ func (i Instance) String() string { return i.Service + ":" + i.ID }
 func ParseInstance(s string) (Instance, error) {
 	service, id, found := strings.Cut(s, ":")
 	if !found {
-		return Instance{}, fmt.Errorf("%q: %w: expected SERVICE:ID", s, ErrName)
+		return Instance{}, fmt.Errorf("%q: %w: expected SERVICE:ID", clip(s), ErrName)
 	}
 	return NewInstance(service, id)
 }

@@ -1,6 +1,12 @@
 package sandbox
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
 
 // Level is how a tenant is enclosed.
 type Level string
@@ -26,7 +32,7 @@ type Spec struct {
 	Generation uint64 // of the tenant; higher with every start
 	Level      Level
 	Argv       []string // Argv[0] is a path, or a name looked up in Env's PATH
-	Env        []string // complete; only the LISTEN_* variables of ListenFD are added
+	Env        []string // complete; only TENEMENT_RUN and the LISTEN_* variables of ListenFD are added
 	Dir        string   // working directory
 	RunDir     string   // the tenant's own directory, made 0700: socket and FIFOs
 	Listen     Listen
@@ -53,12 +59,18 @@ const (
 type Status struct {
 	Code   int // exit code, -1 when a signal ended it
 	Signal int // 0 when it exited by itself
+	// Unknown: it was a former daemon's child, so nobody could be told how it
+	// ended. Code is -1 then.
+	Unknown bool
 }
 
 // Clean reports an exit with code 0.
 func (s Status) Clean() bool { return s.Code == 0 && s.Signal == 0 }
 
 func (s Status) String() string {
+	if s.Unknown {
+		return "ended while nobody watched"
+	}
 	if s.Signal != 0 {
 		return "killed by " + signalName(s.Signal)
 	}
@@ -70,4 +82,12 @@ func (s Status) String() string {
 type Events struct {
 	Output func(stream Stream, chunk []byte) // chunk is valid during the call only
 	Exited func(Status)
+}
+
+// signalName gives SIGKILL for 9 and "signal 64" for what has no name.
+func signalName(n int) string {
+	if name := unix.SignalName(syscall.Signal(n)); name != "" {
+		return name
+	}
+	return "signal " + strconv.Itoa(n)
 }

@@ -1,0 +1,136 @@
+package actors
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"tenement/actors/journal"
+	"tenement/actors/ledger"
+	"tenement/conf"
+	"tenement/sandbox"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// Cell is what must outlive a tenant's actor. A tenant that nobody asked for is
+// a Cell, its record and a map entry.
+type Cell struct {
+	Door
+	service *service
+	pid     atomic.Pointer[actor.PID]     // nil: no actor
+	record  atomic.Pointer[ledger.Tenant] // as the registry has it; stored by the service only
+	view    atomic.Pointer[view]          // what others may see; nil = nothing ever happened
+	exit    atomic.Pointer[exitNews]      // how the newest process ended; stored by the engine's loop
+	life    *life                         // the actor's; nil until it has one
+}
+
+// exitNews is how the process of a generation ended.
+type exitNews struct {
+	gen    uint64
+	status sandbox.Status
+}
+
+// life is a tenant's state. Only its actor touches it.
+type life struct {
+	machine  Machine
+	since    time.Time // of the state
+	reason   string    // why it is in this state, for operators
+	gen      uint64
+	waiters  map[*waiter]struct{}
+	stops    []chan error // told when no process is left
+	stopErr  error        // what they are told
+	failures Failures
+	restarts int
+	retryAt  int64    // stamp: Backoff ends, or Failed has cooled down
+	refusal  *Refusal // for the waiters of this transition, when its reason is a special one
+
+	process   process // from Spawn until gone
+	clearing  bool    // its Release is under way
+	stopReady context.CancelFunc
+	way       *Way
+	spec      sandbox.Spec
+	log       *journal.Writer
+	startedAt time.Time
+	readyAt   int64 // stamp
+	health    health
+	verifying bool // a refused connection is being looked into
+}
+
+// view is an immutable copy of what others may see of a life.
+type view struct {
+	machine   Machine
+	since     time.Time
+	reason    string
+	gen       uint64
+	pid       int
+	socket    string
+	port      int
+	listen    string
+	startedAt time.Time
+	readyAt   int64
+	health    string
+	restarts  int
+	retryAt   int64
+	waiting   int
+}
+
+func newCell(s *service, record ledger.Tenant) *Cell {
+	c := &Cell{Door: Door{name: record.Name}, service: s}
+	c.record.Store(&record)
+	c.emptied = func() { s.h.tell(c, &emptied{}) }
+	return c
+}
+
+// born gives a cell its life, once, when its first actor starts.
+func (c *Cell) born() {
+	if c.life != nil {
+		return
+	}
+	state := Asleep
+	if c.record.Load().Held {
+		state = Held
+	}
+	c.life = &life{machine: Machine{State: state}, since: time.Now(), waiters: map[*waiter]struct{}{}}
+}
+
+// idleSince is the stamp of the end of the last use, or of ready.
+func (c *Cell) idleSince() int64 {
+	used := c.lastUsed.Load()
+	if v := c.view.Load(); v != nil {
+		used = max(used, v.readyAt)
+	}
+	return used
+}
+
+// look gives the tenant's view; one that nobody asked for has a resting one.
+func (c *Cell) look() view {
+	if v := c.view.Load(); v != nil {
+		return *v
+	}
+	record := c.record.Load()
+	if record.Held {
+		return view{machine: Machine{State: Held}, since: record.Created}
+	}
+	return view{machine: Machine{State: Asleep}, since: record.Created}
+}
+
+// spec is the configuration of the cell's service.
+func (c *Cell) config() *conf.Service { return c.service.config }
+
+// publish shows the life to others.
+func (c *Cell) publish() {
+	l := c.life
+	v := &view{
+		machine: l.machine, since: l.since, reason: l.reason, gen: l.gen, restarts: l.restarts,
+		retryAt: l.retryAt, waiting: len(l.waiters),
+	}
+	if l.process != nil {
+		v.pid, v.socket, v.port = l.process.Pid(), l.spec.Socket, l.spec.Port
+		v.startedAt, v.readyAt, v.health = l.startedAt, l.readyAt, l.health.String()
+	}
+	if l.way != nil {
+		v.listen = l.way.Endpoint.Address
+	}
+	c.view.Store(v)
+}

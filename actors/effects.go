@@ -1,0 +1,324 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"tenement/sandbox"
+)
+
+// Time for requests to finish, and for a process to end by itself; the contract
+// of `stop`.
+const (
+	drainTime = 5 * time.Second
+	graceTime = 5 * time.Second
+)
+
+// slotTime is how long a start keeps its slot: a hung one delays nobody.
+const slotTime = 2 * time.Second
+
+// carryOut does one effect of the lifecycle table.
+func (t *tenant) carryOut(e Effect) {
+	l := t.life()
+	switch e {
+	case AskSlot:
+		l.gen++
+		t.arm(t.h.config.Settings.QueueTimeout, dueQueue)
+		t.h.toServices(&ask{cell: t.cell, gen: l.gen})
+	case DropSlot:
+		t.h.toServices(&release{cell: t.cell, gen: l.gen, out: l.process == nil})
+	case Spawn:
+		t.spawn()
+	case OpenDoor:
+		t.openDoor()
+	case ShutDoor:
+		t.cell.Shut()
+	case AdmitWaiters:
+		t.answer(nil)
+	case RefuseWaiters:
+		t.answer(t.refusal())
+	case RefuseHurried:
+		t.refuseHurried()
+	case Drain:
+		t.arm(drainTime, dueDrain)
+		if t.cell.drain() {
+			t.then(EventDrained, ThenKeep)
+		}
+	case Terminate:
+		t.closeWay()
+		t.signal(l.process.Terminate, "SIGTERM")
+		t.arm(graceTime, dueGrace)
+	case Kill:
+		t.closeWay()
+		t.signal(l.process.Kill, "SIGKILL")
+		t.arm(graceTime, dueGrace)
+		if n := t.cell.exit.Load(); n != nil && n.gen == l.gen {
+			t.clear()
+		}
+	case Clear:
+		t.clear()
+	case Scrub:
+		t.scrub()
+	case SettleStops:
+		t.settle()
+	case ArmRetry:
+		t.arm(time.Duration(l.retryAt-stamp()), dueRetry)
+	case Forgive:
+		l.failures.Clear()
+		l.retryAt = 0
+	}
+}
+
+// arm sends this generation a deadline.
+func (t *tenant) arm(in time.Duration, what deadline) {
+	t.h.arm(t.cell, in, &due{gen: t.life().gen, what: what})
+}
+
+// due: a deadline came. Each is asked for once and means something in one state.
+func (t *tenant) due(m *due) {
+	switch m.what {
+	case dueIdle:
+		t.about(m.gen, Running, t.idle)
+	case dueCheck:
+		t.about(m.gen, Running, t.check)
+	case dueQueue:
+		t.about(m.gen, Queued, func() {
+			t.deny(&Refusal{Cause: CauseQueueTimeout, RetryAfter: jitter(4 * time.Second),
+				Reason: fmt.Sprintf("no start slot came free in %s (queue_timeout)", t.h.config.Settings.QueueTimeout)})
+		})
+	case dueSlot:
+		t.about(m.gen, Starting, func() { t.h.toServices(&release{cell: t.cell, gen: m.gen}) })
+	case dueDrain:
+		t.about(m.gen, Draining, func() { t.step(EventDrainOver, ThenKeep) })
+	case dueGrace:
+		t.about(m.gen, Stopping, func() { t.step(EventGraceOver, ThenKeep) })
+	case dueRetry:
+		t.about(m.gen, Backoff, func() {
+			t.life().restarts++
+			t.step(EventRetryDue, ThenKeep)
+		})
+	}
+}
+
+// spawn starts the process of this generation.
+func (t *tenant) spawn() {
+	l := t.life()
+	l.readyAt, l.way, l.verifying = 0, nil, false
+	if l.log == nil {
+		l.log = t.h.journal.Writer(t.cell.name)
+	}
+	spec, err := t.h.specOf(t.cell, l.gen)
+	if err == nil {
+		l.spec = spec
+		l.process, err = t.h.launcher.Start(spec, t.events(l.gen))
+	}
+	if err != nil {
+		t.cannotStart(err)
+		return
+	}
+	l.startedAt = time.Now()
+	if err := sandbox.WriteRecord(t.h.recordDir(), l.process.Record()); err != nil {
+		t.log.Error().Err(err).Msg("cannot write the run record: a crash of the daemon would leave this process unknown")
+	}
+	t.arm(slotTime, dueSlot)
+	t.watchReady()
+}
+
+// cannotStart: no process came to be. What cannot be executed now will not be
+// executable in a second either: the circuit opens at once.
+func (t *tenant) cannotStart(err error) {
+	l := t.life()
+	l.reason = err.Error()
+	t.note(l.reason)
+	t.h.launcher.ReleasePort(l.spec.Port)
+	t.hangUp()
+	if errors.Is(err, sandbox.ErrCannotExecute) {
+		l.retryAt = stamp() + int64(t.h.config.Settings.CircuitCooldown)
+		t.then(EventStartFailed, ThenFail)
+		return
+	}
+	t.then(EventStartFailed, t.countFailure())
+}
+
+// events connects a process to its cell; they outlive an actor's restart.
+func (t *tenant) events(gen uint64) sandbox.Events {
+	cell, h, log := t.cell, t.h, t.life().log
+	return sandbox.Events{
+		Output: log.Write,
+		Exited: func(s sandbox.Status) {
+			cell.exit.Store(&exitNews{gen: gen, status: s})
+			h.tell(cell, &exited{gen: gen})
+		},
+	}
+}
+
+// watchReady waits for the process to listen, in a goroutine that ends with the
+// process, at startup_timeout, or when the tenant is told to stop.
+func (t *tenant) watchReady() {
+	l := t.life()
+	left := t.cell.config().StartupTimeout - time.Since(l.startedAt)
+	ctx, cancel := context.WithTimeout(context.Background(), left)
+	l.stopReady = cancel
+	h, cell, gen, p := t.h, t.cell, l.gen, l.process
+	go func() {
+		endpoint, err := p.Ready(ctx)
+		if !errors.Is(ctx.Err(), context.Canceled) {
+			h.tell(cell, &ready{gen: gen, endpoint: endpoint, err: err})
+		}
+	}()
+}
+
+func (t *tenant) openDoor() {
+	l := t.life()
+	l.stopReady()
+	t.cell.Open(l.way)
+	if idle := t.cell.config().IdleTimeout; idle > 0 {
+		t.arm(idle, dueIdle)
+	}
+	if t.cell.config().Health != "" {
+		// The first look comes soon: "unknown" helps nobody.
+		t.arm(min(time.Second, t.h.config.Settings.HealthCheckInterval), dueCheck)
+	}
+}
+
+// idle: the time may be over. Uses do not talk to the actor, so look when the
+// last one ended.
+func (t *tenant) idle() {
+	timeout := t.cell.config().IdleTimeout
+	unused := time.Duration(stamp() - t.cell.idleSince())
+	switch {
+	case t.cell.inflight.Load() > 0:
+		t.arm(timeout, dueIdle)
+	case unused < timeout:
+		t.arm(timeout-unused, dueIdle)
+	default:
+		t.life().reason = fmt.Sprintf("nobody used it for %s", timeout)
+		t.step(EventIdle, ThenKeep)
+	}
+}
+
+// answer tells everybody who waits.
+func (t *tenant) answer(r *Refusal) {
+	l := t.life()
+	for w := range l.waiters {
+		w.tell(r)
+	}
+	clear(l.waiters)
+}
+
+// refusal is what those who wait are told in this state.
+func (t *tenant) refusal() *Refusal {
+	l := t.life()
+	if l.refusal != nil {
+		return l.refusal
+	}
+	switch m := l.machine; {
+	case m.State == Held || m.Then == ThenHold:
+		return &Refusal{Cause: CauseHeld, Reason: t.cell.name.String() + " is held"}
+	case m.State == Failed || m.Then == ThenFail:
+		return &Refusal{Cause: CauseFailed, RetryAfter: t.untilRetry(), Reason: l.reason}
+	case m.State == Ended || m.Then == ThenEnd:
+		return &Refusal{Cause: CauseStopping, RetryAfter: time.Second, Reason: ErrStopping.Error()}
+	}
+	return &Refusal{Cause: CauseStartFailed, RetryAfter: time.Second, Reason: l.reason}
+}
+
+// untilRetry is when a visitor should come back, at least a second.
+func (t *tenant) untilRetry() time.Duration {
+	return max(time.Second, time.Duration(t.life().retryAt-stamp()))
+}
+
+// refuseHurried applies the one rule: a request waits for a backoff when the
+// delay and a start fit into what it has left.
+func (t *tenant) refuseHurried() {
+	l := t.life()
+	start := l.retryAt + int64(t.cell.config().StartupTimeout)
+	for w := range l.waiters {
+		if w.deadline < start {
+			w.tell(&Refusal{Cause: CauseBackoff, RetryAfter: t.untilRetry(), Reason: l.reason})
+			delete(l.waiters, w)
+		}
+	}
+}
+
+func (t *tenant) closeWay() {
+	l := t.life()
+	if l.stopReady != nil {
+		l.stopReady()
+	}
+	if l.way != nil {
+		_ = l.way.Conns.Close() // idle connections to a process that ends: nothing to lose
+		l.way = nil
+	}
+}
+
+func (t *tenant) signal(send func() error, name string) {
+	if err := send(); err != nil {
+		t.log.Warn().Err(err).Msg("cannot send " + name)
+	}
+}
+
+// clear takes away what an ended process left, in a goroutine: it may have to
+// wait for the rest of the tree.
+func (t *tenant) clear() {
+	l := t.life()
+	t.closeWay()
+	if l.clearing {
+		return
+	}
+	l.clearing = true
+	h, cell, gen, p := t.h, t.cell, l.gen, l.process
+	go func() { h.tell(cell, &gone{gen: gen, err: p.Release()}) }()
+}
+
+// farewell forgets a process of which nothing is left.
+func (t *tenant) farewell() {
+	l := t.life()
+	if err := sandbox.RemoveRecord(t.h.recordDir(), l.process.Record()); err != nil {
+		t.log.Error().Err(err).Msg("cannot remove the run record")
+	}
+	t.h.launcher.ReleasePort(l.spec.Port)
+	l.process = nil
+	t.hangUp()
+}
+
+func (t *tenant) hangUp() {
+	if l := t.life(); l.log != nil {
+		l.log.Close()
+		l.log = nil
+	}
+}
+
+// note puts a line of ours among the tenant's own.
+func (t *tenant) note(text string) {
+	if l := t.life(); l.log != nil {
+		l.log.Note(text)
+		return
+	}
+	w := t.h.journal.Writer(t.cell.name)
+	w.Note(text)
+	w.Close()
+}
+
+// scrub removes the data of a tenant whose storage is not to persist.
+func (t *tenant) scrub() {
+	if t.cell.config().StoragePersist {
+		return
+	}
+	dir := t.h.instanceDir(t.cell.name)
+	if err := os.RemoveAll(dir); err != nil {
+		t.life().stopErr = fmt.Errorf("cannot remove %s (storage_persist = false): %w", dir, err)
+		t.log.Error().Err(err).Msg("cannot remove a tenant's directory")
+	}
+}
+
+func (t *tenant) settle() {
+	l := t.life()
+	for _, done := range l.stops {
+		done <- l.stopErr
+	}
+	l.stops, l.stopErr = nil, nil
+}

@@ -1,0 +1,88 @@
+package actors
+
+import (
+	"maps"
+	"sync/atomic"
+
+	"tenement/actors/ledger"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// maxBatch bounds the changes of one transaction, and so the time of its fsync.
+const maxBatch = 4096
+
+// keeper is the actor that writes the registry: it gathers what has come
+// meanwhile into one transaction with one fsync.
+type keeper struct {
+	book *book
+}
+
+// book is the keeper's memory; it outlives a restart of the actor.
+type book struct {
+	store   *ledger.Store
+	pending []*commit
+	tokens  atomic.Pointer[map[[32]byte]ledger.Token] // published for Host.Token
+}
+
+func (k *keeper) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		k.write() // what a panic left behind
+	case *commit:
+		k.book.pending = append(k.book.pending, m)
+		if len(k.book.pending) == 1 {
+			// Everything that is in the mailbox by now comes before this.
+			ctx.Send(ctx.Self(), &flush{})
+		}
+	case *flush:
+		k.write()
+	}
+}
+
+// write stores what is pending. One commit that cannot be stored fails those
+// that share its transaction: nothing is half applied.
+func (k *keeper) write() {
+	for len(k.book.pending) > 0 {
+		var changes []ledger.Change
+		n := 0
+		for n < len(k.book.pending) && (n == 0 || len(changes)+len(k.book.pending[n].changes) <= maxBatch) {
+			changes = append(changes, k.book.pending[n].changes...)
+			n++
+		}
+		batch := k.book.pending[:n:n]
+		k.book.pending = k.book.pending[n:]
+		err := k.book.store.Apply(changes...)
+		if err == nil {
+			k.book.follow(changes)
+		}
+		for _, c := range batch {
+			c.done(err)
+		}
+	}
+	k.book.pending = nil
+}
+
+// follow keeps the published tokens in step with the file.
+func (b *book) follow(changes []ledger.Change) {
+	tokens := *b.tokens.Load()
+	next := maps.Clone(tokens)
+	changed := false
+	for _, c := range changes {
+		switch c := c.(type) {
+		case ledger.PutToken:
+			next[c.Token.Hash] = c.Token
+		case ledger.DeleteToken:
+			delete(next, c.Hash)
+		case ledger.ReplaceAdmin:
+			maps.DeleteFunc(next, func(_ [32]byte, t ledger.Token) bool { return t.Scope == ledger.ScopeAdmin })
+			next[c.Token.Hash] = c.Token
+		default:
+			continue
+		}
+		changed = true
+	}
+	if changed {
+		b.tokens.Store(&next)
+	}
+}

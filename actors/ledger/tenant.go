@@ -1,0 +1,44 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"tenement/conf"
+)
+
+// Tenant is what the registry knows of one tenant.
+type Tenant struct {
+	Name     conf.Instance     `json:"-"` // the record's key
+	UID      uint32            `json:"uid"`
+	Weight   int               `json:"weight,omitempty"`   // 0..100
+	Weighted bool              `json:"weighted,omitempty"` // takes part in the apex's choice by weight
+	Held     bool              `json:"held,omitempty"`     // kept asleep by hand
+	Release  string            `json:"release,omitempty"`  // "" = the service as configured
+	Env      map[string]string `json:"env,omitempty"`      // overrides of the service's; nil = none
+	Created  time.Time         `json:"created,omitzero"`
+}
+
+// check refuses what could not be read back as it was written.
+func (t Tenant) check() error {
+	if _, err := conf.ParseInstance(t.Name.String()); err != nil {
+		return err
+	}
+	if t.UID == 0 {
+		return errors.New("it has no uid yet (Store.UID gives one)")
+	}
+	if t.Weight < 0 || t.Weight > 100 {
+		return fmt.Errorf("its weight is %d, not 0 to 100", t.Weight)
+	}
+	if !utf8.ValidString(t.Release) {
+		return fmt.Errorf("its release %q is not UTF-8", t.Release)
+	}
+	for name, value := range t.Env { // JSON would change such bytes silently
+		if !utf8.ValidString(name) || !utf8.ValidString(value) {
+			return fmt.Errorf("its environment variable %q is not UTF-8", name)
+		}
+	}
+	return nil
+}

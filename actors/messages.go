@@ -1,0 +1,240 @@
+package actors
+
+import (
+	"tenement/actors/ledger"
+	"tenement/sandbox"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// message is what actors of this package send each other. Every message of a
+// tenant carries the generation it is about; a stale one is known by its number.
+type message interface {
+	message()
+	IgnoreDeadLetterLogging() // the library would print the content, secrets included
+}
+
+type sealed struct{}
+
+func (sealed) message()                 {}
+func (sealed) IgnoreDeadLetterLogging() {}
+
+// A message that somebody waits for says so when it could not be delivered.
+type losable interface{ lost() }
+
+// To a tenant.
+type (
+	// wake: a visitor waits at the door.
+	wake struct {
+		sealed
+		w *waiter
+	}
+	// left: that visitor waits no more.
+	left struct {
+		sealed
+		w *waiter
+	}
+	// order: an operator wants something; w waits for ready, done for the end
+	// of the process. Either may be nil.
+	order struct {
+		sealed
+		event Event
+		w     *waiter
+		done  chan error
+	}
+	// granted and denied are the answers to ask.
+	granted struct {
+		sealed
+		gen uint64
+	}
+	denied struct {
+		sealed
+		gen     uint64
+		refusal *Refusal
+	}
+	// evict: its room is needed, if nobody is inside.
+	evict struct {
+		sealed
+		gen uint64
+	}
+	// ready: the process listens, or never will (err).
+	ready struct {
+		sealed
+		gen      uint64
+		endpoint sandbox.Endpoint
+		err      error
+	}
+	// exited: the cell has the status.
+	exited struct {
+		sealed
+		gen uint64
+	}
+	// gone: nothing of the process is left, or err.
+	gone struct {
+		sealed
+		gen uint64
+		err error
+	}
+	// emptied: nobody is inside a draining door.
+	emptied struct{ sealed }
+	// connFailed: the edge was refused a connection.
+	connFailed struct {
+		sealed
+		gen uint64
+	}
+	// verified: it still listens after a refused connection, or does not.
+	verified struct {
+		sealed
+		gen uint64
+		err error
+	}
+	// checked: the end of a health check that began at the stamp.
+	checked struct {
+		sealed
+		gen   uint64
+		began int64
+		err   error
+	}
+	// due: a deadline that the tenant armed has come.
+	due struct {
+		sealed
+		gen  uint64
+		what deadline
+	}
+)
+
+// To services.
+type (
+	// ask: a tenant wants a start slot.
+	ask struct {
+		sealed
+		cell *Cell
+		gen  uint64
+	}
+	// release: it gives its slot or its place in the queue back; out: it has no
+	// process any more either.
+	release struct {
+		sealed
+		cell *Cell
+		gen  uint64
+		out  bool
+	}
+	// stays: it cannot make room now.
+	stays struct {
+		sealed
+		cell *Cell
+	}
+	// shutdown: end everybody; done is closed when no process is left.
+	shutdown struct {
+		sealed
+		done chan struct{}
+	}
+)
+
+// To a service.
+type (
+	// forward: a message for a tenant that has no actor yet.
+	forward struct {
+		sealed
+		cell *Cell
+		m    message
+	}
+	// edit: a change of the registry. plan runs in the service and says what to
+	// store; applied runs there once it is stored, or has failed.
+	edit struct {
+		sealed
+		plan    func(r *records) ([]ledger.Change, error)
+		applied func(err error)
+	}
+	// committed: the ledger has answered for a batch of edits.
+	committed struct {
+		sealed
+		batch []edit
+		plans []plan
+		err   error
+	}
+	// bury: a forgotten tenant has no process and no data to remove any more;
+	// done is closed when its name is free again.
+	bury struct {
+		sealed
+		cell *Cell
+		done chan struct{}
+	}
+	// endAll: the daemon is going.
+	endAll struct{ sealed }
+)
+
+// To the ledger, the sweeper, and every supervisor.
+type (
+	commit struct {
+		sealed
+		changes []ledger.Change
+		done    func(error) // must not block
+	}
+	flush struct{ sealed }
+	arm   struct {
+		sealed
+		at int64
+		to *Cell
+		m  message
+	}
+	tick struct{ sealed }
+	// restartChild: the delay of a child that panicked is over.
+	restartChild struct {
+		sealed
+		child *actor.PID
+		epoch uint64
+	}
+)
+
+// deadline names what a tenant armed the sweeper for.
+type deadline uint8
+
+const (
+	dueIdle deadline = iota
+	dueCheck
+	dueQueue
+	dueSlot
+	dueDrain
+	dueGrace
+	dueRetry
+)
+
+// waiter is a visitor, or an operator's spawn, that waits for the door. The
+// answer is nil for an open door; there is room for it, so nobody blocks.
+type waiter struct {
+	answer   chan *Refusal
+	deadline int64 // stamp: it does not wait longer than this
+}
+
+func newWaiter(deadline int64) *waiter {
+	return &waiter{answer: make(chan *Refusal, 1), deadline: deadline}
+}
+
+// tell answers; an answer that nobody waits for any more is dropped.
+func (w *waiter) tell(r *Refusal) {
+	select {
+	case w.answer <- r:
+	default:
+	}
+}
+
+func (m *wake) lost() { m.w.tell(lostRefusal()) }
+
+func (m *order) lost() {
+	if m.w != nil {
+		m.w.tell(lostRefusal())
+	}
+	if m.done != nil {
+		m.done <- lostRefusal()
+	}
+}
+
+func (m *forward) lost() {
+	if l, ok := m.m.(losable); ok {
+		l.lost()
+	}
+}
+
+func (m *edit) lost()   { m.applied(lostRefusal()) }
+func (m *commit) lost() { m.done(lostRefusal()) }

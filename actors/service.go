@@ -1,0 +1,320 @@
+package actors
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tenement/actors/ledger"
+	"tenement/conf"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// service is the memory of one service's actor: its tenants and their records.
+// Anybody reads cells and weighted; only the actor stores them.
+type service struct {
+	h          *Host
+	config     *conf.Service
+	refused    error // why no tenant of it can run here; nil = it can
+	pid        atomic.Pointer[actor.PID]
+	supervisor *supervisor
+	cells      sync.Map                // id string → *Cell
+	weighted   atomic.Pointer[[]*Cell] // those that the apex chooses from
+	parting    map[string]*bury        // forgotten ids whose process (done is nil), then actor, is still ending
+	parked     map[string]time.Time    // cells whose actor panicked too often: until then
+	edits      []edit                  // wait for the ledger
+	committing bool                    // a batch is with the ledger
+}
+
+// serviceActor supervises the tenants of one service and plans the changes of
+// their records.
+type serviceActor struct {
+	*service
+}
+
+func newService(h *Host, config *conf.Service, refused error) *service {
+	s := &service{h: h, config: config, refused: refused, parting: map[string]*bury{}, parked: map[string]time.Time{}}
+	s.supervisor = newSupervisor(h, s.pid.Load, s.gaveUp)
+	s.weighted.Store(&[]*Cell{})
+	return s
+}
+
+func (s *serviceActor) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		s.resume(ctx)
+	case *forward:
+		s.forward(ctx, m)
+	case *edit:
+		s.edits = append(s.edits, *m)
+		s.commit()
+	case *committed:
+		s.committed(m)
+	case *bury:
+		s.bury(ctx, m)
+	case *endAll:
+		s.endAll()
+	case *restartChild:
+		s.supervisor.restart(ctx, m)
+	case *actor.Terminated:
+		s.ended(m.Who)
+	}
+}
+
+// resume gives an actor back to everybody who had one, after a restart of this
+// actor or of its parent.
+func (s *serviceActor) resume(ctx actor.Context) {
+	s.cells.Range(func(_, v any) bool {
+		if c := v.(*Cell); c.life != nil && c.pid.Load() == nil {
+			s.spawn(ctx, c)
+		}
+		return true
+	})
+	for _, b := range s.parting {
+		if b.cell.pid.Load() != nil {
+			continue
+		}
+		if b.done != nil {
+			s.parted(b)
+		} else {
+			s.spawn(ctx, b.cell)
+		}
+	}
+	// The ledger's answer may have been lost with the old incarnation.
+	s.committing = false
+	s.commit()
+}
+
+// forward delivers to a tenant, making its actor first.
+func (s *serviceActor) forward(ctx actor.Context, m *forward) {
+	if !s.knows(m.cell) {
+		m.lost() // forgotten: a late timer must not bring it back
+		return
+	}
+	if until, ok := s.parked[m.cell.name.ID]; ok {
+		if time.Now().Before(until) {
+			m.lost()
+			return
+		}
+		delete(s.parked, m.cell.name.ID)
+	}
+	if m.cell.pid.Load() == nil {
+		s.spawn(ctx, m.cell)
+	}
+	ctx.Send(m.cell.pid.Load(), m.m)
+}
+
+// knows reports whether a cell is registered, or its process is still ending.
+func (s *service) knows(c *Cell) bool {
+	if b := s.parting[c.name.ID]; b != nil {
+		return b.cell == c && b.done == nil
+	}
+	return s.cell(c.name.ID) == c
+}
+
+func (s *serviceActor) spawn(ctx actor.Context, c *Cell) {
+	pid, err := ctx.SpawnNamed(s.h.props(func() actor.Actor { return newTenant(s.h, c) }, nil), c.name.ID)
+	if err != nil {
+		panic(fmt.Errorf("cannot give %s an actor: %w", c.name, err))
+	}
+	c.pid.Store(pid)
+}
+
+// ended: a tenant's actor has stopped, for good or with its parent.
+func (s *serviceActor) ended(who *actor.PID) {
+	s.supervisor.forget(who)
+	id := lastName(who)
+	switch b, c := s.parting[id], s.cell(id); {
+	case b != nil && b.done != nil:
+		s.parted(b)
+	case b != nil:
+		b.cell.pid.Store(nil)
+	case c != nil:
+		c.pid.Store(nil)
+	}
+}
+
+// bury ends the actor of a forgotten tenant; its name is free again only after
+// that: two actors of one name must not be.
+func (s *serviceActor) bury(ctx actor.Context, m *bury) {
+	s.parting[m.cell.name.ID] = m
+	if pid := m.cell.pid.Load(); pid != nil {
+		ctx.Stop(pid)
+		return
+	}
+	s.parted(m)
+}
+
+func (s *service) parted(m *bury) {
+	delete(s.parting, m.cell.name.ID)
+	delete(s.parked, m.cell.name.ID)
+	m.cell.pid.Store(nil)
+	close(m.done)
+}
+
+// lastName is the last part of an actor's id: for a tenant's, the tenant's id.
+func lastName(pid *actor.PID) string { return pid.Id[strings.LastIndexByte(pid.Id, '/')+1:] }
+
+// gaveUp: an actor panicked more often than the policy forgives. Its process,
+// if any, goes on serving; nobody decides for it until the circuit cools down.
+func (s *service) gaveUp(child *actor.PID) {
+	s.parked[lastName(child)] = time.Now().Add(s.h.config.Settings.CircuitCooldown)
+}
+
+func (s *serviceActor) endAll() {
+	s.cells.Range(func(_, v any) bool {
+		if c := v.(*Cell); c.pid.Load() != nil {
+			s.h.tell(c, &order{event: EventEnd})
+		}
+		return true
+	})
+}
+
+// cell finds a registered tenant.
+func (s *service) cell(id string) *Cell {
+	if v, ok := s.cells.Load(id); ok {
+		return v.(*Cell)
+	}
+	return nil
+}
+
+// records is what the plan of an edit works on: the registry as it will be when
+// the edits before it are stored.
+type records struct {
+	s       *service
+	planned map[string]*ledger.Tenant // nil = deleted
+}
+
+// get gives a copy of a tenant's record.
+func (r *records) get(id string) (ledger.Tenant, bool) {
+	if t, ok := r.planned[id]; ok {
+		if t == nil {
+			return ledger.Tenant{}, false
+		}
+		return *t, true
+	}
+	if c := r.s.cell(id); c != nil {
+		return *c.record.Load(), true
+	}
+	return ledger.Tenant{}, false
+}
+
+// fresh makes the record of a new tenant.
+func (r *records) fresh(name conf.Instance) (ledger.Tenant, error) {
+	_, parting := r.s.parting[name.ID]
+	if _, planned := r.planned[name.ID]; parting || planned {
+		return ledger.Tenant{}, fmt.Errorf("%s is being forgotten; try again in a moment", name)
+	}
+	uid, err := r.s.h.book.store.UID(name, r.s.h.config.Settings.UIDBase)
+	if err != nil {
+		return ledger.Tenant{}, err
+	}
+	return ledger.Tenant{Name: name, UID: uid, Weight: 100, Created: time.Now().UTC()}, nil
+}
+
+// plan is what one edit stores, and what to tell its author.
+type plan struct {
+	changes []ledger.Change
+	err     error
+}
+
+// commit plans everything that waits and sends it to the ledger as one batch.
+func (s *serviceActor) commit() {
+	if s.committing || len(s.edits) == 0 {
+		return
+	}
+	batch := s.edits
+	s.edits = nil
+	r := &records{s: s.service, planned: map[string]*ledger.Tenant{}}
+	plans := make([]plan, len(batch))
+	var changes []ledger.Change
+	for i, e := range batch {
+		plans[i].changes, plans[i].err = e.plan(r)
+		if plans[i].err == nil {
+			r.follow(plans[i].changes)
+			changes = append(changes, plans[i].changes...)
+		}
+	}
+	if len(changes) == 0 {
+		s.committed(&committed{batch: batch, plans: plans})
+		return
+	}
+	s.committing = true
+	h, self := s.h, s.pid.Load()
+	h.root().Send(h.keeperPID, &commit{changes: changes, done: func(err error) {
+		h.root().Send(self, &committed{batch: batch, plans: plans, err: err})
+	}})
+}
+
+func (r *records) follow(changes []ledger.Change) {
+	for _, c := range changes {
+		switch c := c.(type) {
+		case ledger.PutTenant:
+			r.planned[c.Tenant.Name.ID] = &c.Tenant
+		case ledger.DeleteTenant:
+			r.planned[c.Name.ID] = nil
+		}
+	}
+}
+
+// committed brings memory in step with the file, tells the authors, and goes on
+// with what came meanwhile.
+func (s *serviceActor) committed(m *committed) {
+	s.committing = false
+	for i, e := range m.batch {
+		err := m.plans[i].err
+		if err == nil && len(m.plans[i].changes) > 0 {
+			err = m.err
+		}
+		if err == nil {
+			s.adopt(m.plans[i].changes)
+		}
+		e.applied(err)
+	}
+	s.commit()
+}
+
+func (s *service) adopt(changes []ledger.Change) {
+	reweigh := false
+	for _, c := range changes {
+		switch c := c.(type) {
+		case ledger.PutTenant:
+			reweigh = s.put(c.Tenant) || reweigh
+		case ledger.DeleteTenant:
+			if old, ok := s.cells.LoadAndDelete(c.Name.ID); ok {
+				s.parting[c.Name.ID] = &bury{cell: old.(*Cell)}
+				reweigh = old.(*Cell).record.Load().Weighted || reweigh
+			}
+		}
+	}
+	if reweigh {
+		s.reweigh()
+	}
+}
+
+// put stores a record and reports whether the apex may choose differently now.
+func (s *service) put(record ledger.Tenant) bool {
+	if c := s.cell(record.Name.ID); c != nil {
+		old := c.record.Swap(&record)
+		return old.Weighted || record.Weighted
+	}
+	s.cells.Store(record.Name.ID, newCell(s, record))
+	return record.Weighted
+}
+
+// reweigh publishes whom the apex chooses from.
+func (s *service) reweigh() {
+	var weighted []*Cell
+	s.cells.Range(func(_, v any) bool {
+		if c := v.(*Cell); c.record.Load().Weighted && c.record.Load().Weight > 0 {
+			weighted = append(weighted, c)
+		}
+		return true
+	})
+	slices.SortFunc(weighted, func(a, b *Cell) int { return strings.Compare(a.name.ID, b.name.ID) })
+	s.weighted.Store(&weighted)
+}

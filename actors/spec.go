@@ -1,0 +1,99 @@
+package actors
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"tenement/conf"
+	"tenement/sandbox"
+)
+
+// instanceDir is where a tenant keeps its data.
+func (h *Host) instanceDir(name conf.Instance) string {
+	return filepath.Join(h.o.DataDir, name.Service, name.ID)
+}
+
+// recordDir is where the run records are.
+func (h *Host) recordDir() string { return filepath.Join(h.o.RunDir, "r") }
+
+// tenantRunDir is the tenant's own directory for its socket and pipes. A socket
+// path has 107 bytes, two names of 63 do not fit; a digest does, and keeps
+// a:b-c and a-b:c apart.
+func (h *Host) tenantRunDir(name conf.Instance) string {
+	digest := sha256.Sum256([]byte(name.String()))
+	return filepath.Join(h.o.RunDir, "t", hex.EncodeToString(digest[:8]))
+}
+
+// specOf is everything about one start: the service's templates filled in, the
+// tenant's directories made, a port taken (to be given back by ReleasePort).
+func (h *Host) specOf(c *Cell, gen uint64) (sandbox.Spec, error) {
+	config, dir := c.config(), h.instanceDir(c.name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return sandbox.Spec{}, fmt.Errorf("cannot start %s: cannot make its directory: %w", c.name, err)
+	}
+	spec := sandbox.Spec{
+		Name: c.name.String(), Generation: gen, Level: sandbox.Level(config.Isolation),
+		RunDir: h.tenantRunDir(c.name), Listen: sandbox.Listen(config.Listen),
+	}
+	vars := conf.Vars{Name: c.name.Service, ID: c.name.ID, DataDir: h.o.DataDir, InstanceDir: dir}
+	if config.Listen != conf.ListenTCP {
+		vars.Socket = filepath.Join(spec.RunDir, strconv.FormatUint(gen, 10)+".sock")
+	}
+	if config.Listen == conf.ListenAuto || config.Listen == conf.ListenTCP {
+		port, err := h.launcher.FreePort()
+		if err != nil {
+			return sandbox.Spec{}, fmt.Errorf("cannot start %s: %w", c.name, err)
+		}
+		vars.Port, spec.Port = port, port
+	}
+	filled := config.Expand(vars)
+	if filled.Socket != "" && config.Listen != conf.ListenTCP {
+		vars.Socket = filled.Socket
+		filled = config.Expand(vars)
+	}
+	spec.Socket, spec.Argv = vars.Socket, filled.Argv
+	spec.Dir = filled.Workdir
+	if spec.Dir == "" {
+		spec.Dir = h.workdir
+	}
+	spec.Env = environment(config, c, spec, dir, filled.Env)
+	return spec, nil
+}
+
+// environment is all that a tenant sees of ours: what the contract promises,
+// what the service passes through, and what it sets, the later winning.
+func environment(config *conf.Service, c *Cell, spec sandbox.Spec, dir string, own map[string]string) []string {
+	env := map[string]string{
+		"DATA_DIR":         dir,
+		"TENEMENT_SERVICE": c.name.Service,
+		"TENEMENT_ID":      c.name.ID,
+	}
+	// The daemon's HOME at process: go, uv and npm find their caches there.
+	for _, name := range append([]string{"PATH", "HOME", "LANG", "TZ"}, config.PassEnv...) {
+		if v, ok := os.LookupEnv(name); ok {
+			env[name] = v
+		}
+	}
+	if env["PATH"] == "" {
+		env["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	}
+	if spec.Port != 0 {
+		env["PORT"] = strconv.Itoa(spec.Port)
+	}
+	// With a socket passed in, a path to bind would only mislead.
+	if spec.Socket != "" && spec.Listen != sandbox.ListenFD {
+		env["SOCKET_PATH"] = spec.Socket
+	}
+	for k, v := range own {
+		env[k] = v
+	}
+	list := make([]string, 0, len(env))
+	for k, v := range env {
+		list = append(list, k+"="+v)
+	}
+	return list
+}

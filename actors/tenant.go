@@ -1,0 +1,310 @@
+package actors
+
+import (
+	"fmt"
+	"time"
+
+	"tenement/conf"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/rs/zerolog"
+)
+
+// maxWaiters bounds those who wait for one tenant; further visitors get a 503.
+const maxWaiters = 1024
+
+// tenant is the actor of one tenant: it turns messages into events of the
+// lifecycle table and carries the effects out (effects.go).
+type tenant struct {
+	h    *Host
+	cell *Cell
+	log  zerolog.Logger
+
+	// followUps are events that an effect brought about, taken when the
+	// transition that caused them is complete.
+	followUps []followUp
+}
+
+type followUp struct {
+	event   Event
+	verdict Then
+}
+
+func newTenant(h *Host, cell *Cell) *tenant {
+	return &tenant{
+		h: h, cell: cell,
+		log: h.log.With().Str("service", cell.name.Service).Str("tenant", cell.name.ID).Logger(),
+	}
+}
+
+func (t *tenant) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		t.cell.born()
+		t.resume()
+	case *wake:
+		t.wake(m.w)
+	case *left:
+		delete(t.life().waiters, m.w)
+		t.cell.publish()
+	case *order:
+		t.obey(m)
+	case *granted:
+		t.about(m.gen, Queued, func() { t.step(EventGranted, ThenKeep) })
+	case *denied:
+		t.about(m.gen, Queued, func() { t.deny(m.refusal) })
+	case *evict:
+		t.makeRoom(m.gen)
+	case *ready:
+		t.about(m.gen, Starting, func() { t.listening(m) })
+	case *exited:
+		t.exited(m.gen)
+	case *gone:
+		t.gone(m)
+	case *emptied:
+		t.emptied()
+	case *connFailed:
+		t.about(m.gen, Running, t.verify)
+	case *verified:
+		t.about(m.gen, Running, func() { t.verified(m) })
+	case *checked:
+		t.about(m.gen, Running, func() { t.checked(m) })
+	case *due:
+		t.due(m)
+	}
+}
+
+func (t *tenant) life() *life { return t.cell.life }
+
+// about runs f when a message is about this generation in this state; a stale
+// message means nothing.
+func (t *tenant) about(gen uint64, in State, f func()) {
+	if l := t.life(); l.gen == gen && l.machine.State == in {
+		f()
+	}
+}
+
+// step moves the tenant through the table and carries the effects out.
+func (t *tenant) step(e Event, verdict Then) {
+	l := t.life()
+	from := l.machine
+	next, effects, known := from.Step(e, verdict)
+	if !known {
+		t.log.Debug().Stringer("state", from.State).Stringer("event", e).Msg("event means nothing here")
+		return
+	}
+	l.machine = next
+	if next.State != from.State {
+		l.since = time.Now()
+	}
+	t.cell.publish()
+	for _, effect := range effects {
+		t.carryOut(effect)
+	}
+	l.refusal = nil
+	t.cell.publish()
+	if next.State != from.State {
+		t.announce(from.State, e)
+	}
+	if len(t.followUps) > 0 {
+		f := t.followUps[0]
+		t.followUps = t.followUps[1:]
+		t.step(f.event, f.verdict)
+	}
+}
+
+func (t *tenant) then(e Event, verdict Then) {
+	t.followUps = append(t.followUps, followUp{e, verdict})
+}
+
+func (t *tenant) announce(from State, e Event) {
+	l := t.life()
+	ev := t.log.Info().Stringer("from", from).Stringer("state", l.machine.State).Stringer("event", e).Uint64("generation", l.gen)
+	if l.reason != "" {
+		ev = ev.Str("reason", l.reason)
+	}
+	ev.Msg("tenant")
+	t.h.observe(t.cell.name, from, l.machine.State, l.reason)
+}
+
+// resume picks a life up where an actor that panicked, or whose supervisor did,
+// has left it. For a new tenant there is nothing to pick up.
+func (t *tenant) resume() {
+	l := t.life()
+	l.clearing = false
+	if n := t.cell.exit.Load(); n != nil && n.gen == l.gen && l.process != nil {
+		t.exited(l.gen)
+		return
+	}
+	switch l.machine.State {
+	case Queued:
+		t.carryOut(AskSlot)
+	case Starting:
+		if l.process == nil {
+			l.reason = "its start was interrupted by a fault of tenement's own"
+			t.step(EventStartFailed, t.countFailure())
+			return
+		}
+		t.watchReady()
+	case Running:
+		t.carryOut(OpenDoor)
+	case Draining:
+		t.carryOut(Drain)
+	case Stopping:
+		t.carryOut(Terminate)
+	case Backoff:
+		t.carryOut(ArmRetry)
+	case Asleep, Failed, Held, Ended:
+	}
+}
+
+func (t *tenant) wake(w *waiter) {
+	l := t.life()
+	if len(l.waiters) >= maxWaiters {
+		w.tell(&Refusal{Cause: CauseQueueFull, RetryAfter: time.Second,
+			Reason: fmt.Sprintf("%d requests already wait for %s", len(l.waiters), t.cell.name)})
+		return
+	}
+	l.waiters[w] = struct{}{}
+	if l.machine.State == Failed && stamp() >= l.retryAt {
+		t.step(EventTrial, ThenKeep)
+		return
+	}
+	t.step(EventWake, ThenKeep)
+}
+
+func (t *tenant) obey(m *order) {
+	l := t.life()
+	if m.w != nil {
+		l.waiters[m.w] = struct{}{}
+	}
+	if m.done != nil {
+		l.stops = append(l.stops, m.done)
+	}
+	l.reason = orderReasons[m.event]
+	t.step(m.event, ThenKeep)
+}
+
+// orderReasons says in `why` whose wish the state is.
+var orderReasons = map[Event]string{
+	EventStop: "stopped by hand",
+	EventHold: "held by hand",
+	EventEnd:  "the daemon is stopping",
+}
+
+func (t *tenant) deny(r *Refusal) {
+	t.life().refusal = r
+	t.life().reason = r.Reason
+	t.step(EventDenied, ThenKeep)
+}
+
+func (t *tenant) makeRoom(gen uint64) {
+	l := t.life()
+	if l.gen != gen || l.machine.State != Running || t.cell.inflight.Load() > 0 {
+		t.h.toServices(&stays{cell: t.cell})
+		return
+	}
+	l.reason = "put to sleep to make room (max_awake)"
+	t.step(EventIdle, ThenKeep)
+}
+
+func (t *tenant) listening(m *ready) {
+	l := t.life()
+	if m.err != nil {
+		// A process that died first says so by itself, with its status.
+		if n := t.cell.exit.Load(); n == nil || n.gen != l.gen {
+			t.hung(fmt.Sprintf("not ready after %s (startup_timeout): %v", t.cell.config().StartupTimeout, m.err))
+		}
+		return
+	}
+	l.readyAt = stamp()
+	l.reason = ""
+	l.health = health{always: t.cell.config().Health == ""}
+	l.way = &Way{
+		Generation: l.gen, Endpoint: m.endpoint, RequestTimeout: t.cell.config().RequestTimeout,
+		Conns: t.h.o.Conns(m.endpoint),
+	}
+	t.step(EventReady, ThenKeep)
+}
+
+// exited: the process ended, by order or by itself.
+func (t *tenant) exited(gen uint64) {
+	l := t.life()
+	n := t.cell.exit.Load()
+	if l.gen != gen || n == nil || n.gen != gen || l.process == nil {
+		return
+	}
+	verdict := ThenKeep
+	if s := l.machine.State; s == Starting || s == Running {
+		verdict = t.verdict(n)
+	}
+	t.step(EventDied, verdict)
+}
+
+// verdict applies the restart policy to a process that ended by itself.
+func (t *tenant) verdict(n *exitNews) Then {
+	l := t.life()
+	l.reason = "its process ended by itself: " + n.status.String()
+	if l.machine.State == Starting {
+		l.reason = "its process ended before it was ready: " + n.status.String()
+	}
+	t.note(l.reason)
+	restart := t.cell.config().Restart
+	if restart == conf.RestartNever || (restart == conf.RestartOnFailure && n.status.Clean()) {
+		return ThenSleep
+	}
+	return t.countFailure()
+}
+
+// countFailure asks the policy what follows one more failure.
+func (t *tenant) countFailure() Then {
+	l := t.life()
+	delay, giveUp := l.failures.Add(stamp(), t.h.policy)
+	if giveUp {
+		l.retryAt = stamp() + int64(t.h.config.Settings.CircuitCooldown)
+		return ThenFail
+	}
+	l.retryAt = stamp() + int64(delay)
+	return ThenRetry
+}
+
+// hung gives a process up that lives and does not serve.
+func (t *tenant) hung(reason string) {
+	l := t.life()
+	l.reason = reason
+	t.note(reason)
+	verdict := t.countFailure()
+	if verdict == ThenRetry && t.cell.config().Restart == conf.RestartNever {
+		verdict = ThenSleep
+	}
+	if l.machine.State == Starting {
+		l.refusal = &Refusal{Cause: CauseStartTimeout, Reason: reason}
+		if verdict == ThenRetry {
+			verdict = ThenSleep // nobody saw it run: the next visitor is the next try
+		}
+	}
+	t.step(EventHung, verdict)
+}
+
+func (t *tenant) gone(m *gone) {
+	l := t.life()
+	if l.gen != m.gen || l.machine.State != Stopping || l.process == nil {
+		return
+	}
+	l.clearing = false
+	if m.err != nil {
+		// Somebody of the old generation is still there: a second process of
+		// this tenant must not be. Try again until it is gone.
+		t.log.Error().Err(m.err).Msg("cannot clear a tenant's process tree; trying again")
+		t.arm(time.Second, dueGrace)
+		return
+	}
+	t.farewell()
+	t.step(EventGone, ThenKeep)
+}
+
+func (t *tenant) emptied() {
+	if t.life().machine.State == Draining && t.cell.inflight.Load() == 0 {
+		t.step(EventDrained, ThenKeep)
+	}
+}

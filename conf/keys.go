@@ -1,0 +1,152 @@
+package conf
+
+import (
+	"math"
+	"runtime"
+	"time"
+)
+
+// key declares one key of a table of tenement.toml.
+type key[T any] struct {
+	name    string
+	initial func(*T)        // sets the default
+	read    func(*T, value) // reads, checks and stores what the file says
+}
+
+// row is a key that reads one value into one field.
+func row[T, V any](name string, read reader[V], initial V, at func(*T) *V) key[T] {
+	return key[T]{
+		name:    name,
+		initial: func(t *T) { *at(t) = initial },
+		read: func(t *T, v value) {
+			if x, ok := read(v); ok {
+				*at(t) = x
+			}
+		},
+	}
+}
+
+// table is a key that holds a table of its own.
+func table[T, S any](name string, keys []key[S], at func(*T) *S) key[T] {
+	return key[T]{
+		name:    name,
+		initial: func(t *T) { fill(value{at: &node{}, report: &report{}}, keys, at(t)) },
+		read:    func(t *T, v value) { fill(v, keys, at(t)) },
+	}
+}
+
+// ignored is a key of the original's that has no meaning here.
+func ignored[T any](name string) key[T] {
+	return key[T]{
+		name:    name,
+		initial: func(*T) {},
+		read:    func(_ *T, v value) { v.remark("ignored: it belongs to a level that does not exist here") },
+	}
+}
+
+// fill reads a table, absent ones too: then all is default.
+func fill[T any](v value, keys []key[T], into *T) {
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = k.name
+		k.initial(into)
+		if f := v.field(k.name); f.present() {
+			k.read(into, f)
+		}
+	}
+	v.known(names)
+}
+
+// instant is the shortest time that is a limit and not a switch: 0 seconds
+// would end every request before it began.
+const instant = 0.001
+
+var settingsKeys = []key[Settings]{
+	// Beside the file that the operator is looking at.
+	row("data_dir", absolute, "", func(s *Settings) *string { return &s.DataDir }),
+	// Depends on the user and on systemd: cmd/ten finds it.
+	row("run_dir", checked(absolute, fitsSockets), "", func(s *Settings) *string { return &s.RunDir }),
+	// Every address of both families.
+	row("bind", checked(text, isAddress), "", func(s *Settings) *string { return &s.Bind }),
+	// Three misses, half a minute, and a hung tenant is restarted.
+	row("health_check_interval", seconds(instant), 10*time.Second, func(s *Settings) *time.Duration { return &s.HealthCheckInterval }),
+	// A deploy that crashes at once has failed within seconds; a leak that kills
+	// a tenant every hour never adds up to it.
+	row("max_restarts", whole[int](0, math.MaxInt32), 3, func(s *Settings) *int { return &s.MaxRestarts }),
+	row("restart_window", seconds(instant), 300*time.Second, func(s *Settings) *time.Duration { return &s.RestartWindow }),
+	// 0, 1, 2, 4 … s: the first restart is free, a minute is what a visitor bears.
+	row("backoff_base_ms", milliseconds(0), time.Second, func(s *Settings) *time.Duration { return &s.BackoffBase }),
+	row("backoff_max_ms", milliseconds(0), time.Minute, func(s *Settings) *time.Duration { return &s.BackoffMax }),
+	// backoff_max_ms, see settle: one try costs no more than a restart would.
+	row("circuit_cooldown", seconds(0), 0, func(s *Settings) *time.Duration { return &s.CircuitCooldown }),
+	// What browsers and proxies in front will wait for without complaint.
+	row("queue_timeout", seconds(instant), 30*time.Second, func(s *Settings) *time.Duration { return &s.QueueTimeout }),
+	// No limit: only the operator knows what a tenant weighs.
+	row("max_awake", whole[int](0, math.MaxInt32), 0, func(s *Settings) *int { return &s.MaxAwake }),
+	// A start is half CPU, half waiting: two for each core keep it busy.
+	row("max_concurrent_starts", whole[int](1, math.MaxInt32), 2*runtime.GOMAXPROCS(0), func(s *Settings) *int { return &s.MaxConcurrentStarts }),
+	// Nobody is believed about who the client is.
+	row("trusted_proxies", list(checked(text, isNetwork)), nil, func(s *Settings) *[]string { return &s.TrustedProxies }),
+	// A thousand tenants fill 8 GB at worst, and a week of an ordinary one fits.
+	row("log_max_mb", megabytes(1, 1<<20), 8<<20, func(s *Settings) *int64 { return &s.LogMaxBytes }),
+	// Clear of people (1000…), of what systemd gives out and of subuid. The lower
+	// bound keeps out of the system's own accounts, the upper leaves a million.
+	row("uid_base", whole[uint32](1000, math.MaxUint32-1_000_000), 1_900_000_000, func(s *Settings) *uint32 { return &s.UIDBase }),
+	table("tls", tlsKeys, func(s *Settings) *TLS { return &s.TLS }),
+}
+
+var tlsKeys = []key[TLS]{
+	// It needs a domain and an address for the certificate authority.
+	row("enabled", boolean, false, func(t *TLS) *bool { return &t.Enabled }),
+	row("acme_email", text, "", func(t *TLS) *string { return &t.ACMEEmail }),
+	row("domain", text, "", func(t *TLS) *string { return &t.Domain }),
+	// acme under the data directory, see settle: it is backed up with the rest.
+	row("cache_dir", absolute, "", func(t *TLS) *string { return &t.CacheDir }),
+	row("dns_provider", text, "", func(t *TLS) *string { return &t.DNSProvider }),
+	// A staging certificate frightens every visitor.
+	row("staging", boolean, false, func(t *TLS) *bool { return &t.Staging }),
+	// The ports that URLs leave out.
+	row("https_port", whole[int](1, 65535), 443, func(t *TLS) *int { return &t.HTTPSPort }),
+	row("http_port", whole[int](1, 65535), 80, func(t *TLS) *int { return &t.HTTPPort }),
+}
+
+var serviceKeys = []key[Service]{
+	row("command", text, "", func(s *Service) *string { return &s.Command }),
+	row("args", list(text), nil, func(s *Service) *[]string { return &s.Argv }), // settle puts the command in front
+	// Tenants are strangers to each other.
+	row("isolation", isolation, IsolationNamespace, func(s *Service) *Isolation { return &s.Isolation }),
+	row("socket", socket, "", func(s *Service) *string { return &s.Socket }),
+	// Nothing that connects to an app is harmless to all of them.
+	row("health", checked(text, isURLPath), "", func(s *Service) *string { return &s.Health }),
+	row("env", environment, nil, func(s *Service) *map[string]string { return &s.Env }),
+	// The daemon's secrets are not the tenants'.
+	row("pass_env", list(checked(text, isVariable)), nil, func(s *Service) *[]string { return &s.PassEnv }),
+	row("workdir", path, "", func(s *Service) *string { return &s.Workdir }),
+	// Who exits with 0 meant to.
+	row("restart", oneOf(RestartAlways, RestartOnFailure, RestartNever), RestartOnFailure, func(s *Service) *Restart { return &s.Restart }),
+	// Never, as in the original; settle remarks on it.
+	row("idle_timeout", seconds(0), 0, func(s *Service) *time.Duration { return &s.IdleTimeout }),
+	// The slowest of 27 real apps took 6 s on a small machine.
+	row("startup_timeout", seconds(instant), 10*time.Second, func(s *Service) *time.Duration { return &s.StartupTimeout }),
+	// Until the head of the response: reports are slow, hung apps are slower.
+	row("request_timeout", seconds(instant), 30*time.Second, func(s *Service) *time.Duration { return &s.RequestTimeout }),
+	// As in the original.
+	row("apex", apex, ApexWeighted, func(s *Service) *string { return &s.Apex }),
+	// Works for every app that reads either variable.
+	row("listen", oneOf(ListenAuto, ListenUnix, ListenTCP, ListenFD), ListenAuto, func(s *Service) *Listen { return &s.Listen }),
+	// Comfort on a developer's machine, no strangers on a server.
+	row("create_on_request", createOnRequest, CreateAuto, func(s *Service) *CreateOnRequest { return &s.CreateOnRequest }),
+	// No limits but those of the host. Up to a petabyte, so that bytes fit.
+	row("memory_limit_mb", whole[int](1, 1<<30), 0, func(s *Service) *int { return &s.MemoryLimitMB }),
+	row("cpu_shares", cpuShares, 0, func(s *Service) *int { return &s.CPUShares }),
+	row("storage_quota_mb", whole[int](1, 1<<30), 0, func(s *Service) *int { return &s.StorageQuotaMB }),
+	// Losing data is what one has to ask for.
+	row("storage_persist", boolean, true, func(s *Service) *bool { return &s.StoragePersist }),
+	row("mounts", list(mount), nil, func(s *Service) *[]Mount { return &s.Mounts }),
+	row("rootfs", absolute, "", func(s *Service) *string { return &s.Rootfs }),
+	ignored[Service]("memory_mb"),
+	ignored[Service]("vcpus"),
+	ignored[Service]("vsock_port"),
+	ignored[Service]("kernel"),
+	ignored[Service]("image"),
+}

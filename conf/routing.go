@@ -1,0 +1,97 @@
+package conf
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// readInstances reads [instances], in the order of the file.
+func readInstances(c *Config, v value) {
+	seen := map[Instance]int{}
+	for _, f := range v.table() {
+		service, ok := c.service(f, f.name)
+		if !ok {
+			continue
+		}
+		ids, _ := list(checked(text, isID))(f)
+		for i, id := range ids {
+			name, err := NewInstance(service, id)
+			if err != nil {
+				continue // was said by isID
+			}
+			elem := f.elems()[i]
+			if line, again := seen[name]; again {
+				elem.fail("%s is listed already, on line %d", name, line)
+				continue
+			}
+			seen[name] = elem.at.line
+			c.Instances = append(c.Instances, name)
+		}
+	}
+}
+
+func isID(s string) string {
+	if _, err := Name(s); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// readRouting reads [routing].
+func readRouting(c *Config, v value) {
+	c.Routing = Routing{Subdomain: map[string]string{}, Path: map[string]string{}}
+	for _, f := range v.field("subdomain").table() {
+		label, err := Name(f.name)
+		if err != nil {
+			f.fail("%v", err)
+		} else if c.Routing.Subdomain[label] != "" {
+			f.fail("this label is routed already: upper and lower case are one")
+		} else if service, ok := c.target(f); ok {
+			c.Routing.Subdomain[label] = service
+		}
+	}
+	for _, f := range v.field("path").table() {
+		if problem := isURLPath(f.name); problem != "" {
+			f.fail("%s", problem)
+		} else if service, ok := c.target(f); ok {
+			c.Routing.Path[f.name] = service
+			remarkOwn(f)
+		}
+	}
+	if f := v.field("default"); f.present() {
+		c.Routing.Default, _ = c.target(f)
+	}
+	v.known([]string{"subdomain", "default", "path"})
+}
+
+// remarkOwn warns of a path that the daemon's own pages keep from any service.
+func remarkOwn(v value) {
+	for _, own := range []string{"/api", "/health", "/metrics", "/_tenement"} {
+		if v.name == own || strings.HasPrefix(v.name, own+"/") {
+			v.remark("tenement's own %s comes first", own)
+		}
+	}
+}
+
+// target reads the name of a service as a value.
+func (c *Config) target(v value) (string, bool) {
+	name, ok := text(v)
+	if !ok {
+		return "", false
+	}
+	return c.service(v, name)
+}
+
+// service finds a service of the file by the name that v gives it.
+func (c *Config) service(v value, name string) (string, bool) {
+	lower := strings.ToLower(name)
+	if c.Services[lower] == nil {
+		v.fail("there is no service %q%s", clip(name), didYouMean(lower, c.ServiceNames()))
+		return "", false
+	}
+	return lower, true
+}
+
+// ServiceNames are the names of all services, sorted.
+func (c *Config) ServiceNames() []string { return slices.Sorted(maps.Keys(c.Services)) }

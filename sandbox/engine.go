@@ -1,0 +1,209 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+)
+
+// Options are an engine's settings.
+type Options struct {
+	// CgroupName tells this daemon's cgroups from another's: "tenement-" and
+	// this is the name of the one under which every process gets its own.
+	CgroupName string
+	// NoCgroup makes the engine do without, as it does by itself where no
+	// cgroup tree can be written.
+	NoCgroup bool
+	// Subreaper makes the program adopt and reap what tenants leave behind.
+	// For the daemon; a program that starts children of its own must keep them
+	// in its own session. At most one engine of a program has it.
+	Subreaper bool
+	Log       zerolog.Logger
+}
+
+// Engine starts processes and brings their news. A daemon has one.
+type Engine struct {
+	log     zerolog.Logger
+	boot    string
+	loop    *loop
+	watches *watches
+	root    *cgroupRoot // nil: processes are known by session and environment
+	reaper  *reaper     // nil: somebody else reaps orphans
+	ports   ports
+	diag    diag
+	ignored chan os.Signal
+	memfd   int             // the trampoline; -1 until first used
+	buffer  [chunkSize]byte // for output; the loop's
+
+	mu   sync.Mutex
+	live map[*Process]struct{}
+}
+
+// NewEngine makes an engine; Close ends it. It also shuts every descriptor that
+// this program inherited to the processes it will start, and takes signals that
+// the program was told to ignore (nohup) to itself, or tenants would inherit
+// that too.
+func NewEngine(o Options) (*Engine, error) {
+	boot, err := bootID()
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		o.Log.Warn().Err(err).Msg("cannot shut inherited files to tenants")
+	}
+	e := &Engine{log: o.Log, boot: boot, memfd: -1, live: map[*Process]struct{}{}, diag: newDiag()}
+	if e.root, err = newRoot(o); err != nil {
+		return nil, err
+	}
+	if e.loop, err = newLoop(); err != nil {
+		return nil, err
+	}
+	if e.watches, err = newWatches(e.loop); err != nil {
+		e.loop.close()
+		return nil, err
+	}
+	if o.Subreaper {
+		if e.reaper, err = newReaper(e.rootName()); err != nil {
+			e.watches.close()
+			e.loop.close()
+			return nil, fmt.Errorf("cannot become the reaper of orphans: %w", err)
+		}
+	}
+	e.ignored = takeIgnored()
+	return e, nil
+}
+
+// newRoot makes the cgroup root where that is possible, and says once in the
+// log where it is not.
+func newRoot(o Options) (*cgroupRoot, error) {
+	if o.NoCgroup {
+		return nil, nil
+	}
+	root, err := newCgroupRoot(o.CgroupName)
+	if errors.Is(err, errNoCgroup) {
+		o.Log.Warn().Err(err).Msg("tenants run without cgroups: one that leaves its session, wipes its environment and outlives its parent escapes")
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return root, root.removeEmpty()
+}
+
+func (e *Engine) rootName() string {
+	if e.root == nil {
+		return ""
+	}
+	return e.root.name
+}
+
+// takeIgnored catches every signal that is ignored. exec resets a caught signal
+// to its default, and keeps an ignored one ignored; what arrives is dropped.
+func takeIgnored() chan os.Signal {
+	dropped := make(chan os.Signal, 1)
+	status, _ := os.ReadFile("/proc/self/status") // unreadable: nothing is known to be ignored
+	mask := ignoredSignals(string(status))
+	for n := 1; n <= 64; n++ {
+		if mask&(1<<(n-1)) != 0 {
+			signal.Notify(dropped, unix.Signal(n))
+		}
+	}
+	return dropped
+}
+
+func ignoredSignals(status string) uint64 {
+	_, after, _ := strings.Cut(status, "\nSigIgn:")
+	line, _, _ := strings.Cut(after, "\n")
+	mask, _ := strconv.ParseUint(strings.TrimSpace(line), 16, 64)
+	return mask
+}
+
+// Supports is nil for a level that tenants can run at here, else a sentence
+// that says what is missing and what to write instead.
+func (e *Engine) Supports(l Level) error {
+	if l == LevelProcess {
+		return nil
+	}
+	return fmt.Errorf(`isolation = %q is not built yet: write isolation = "process"`, string(l))
+}
+
+// Sweep ends whatever runs in this daemon's cgroups and belongs to no Process
+// of this engine: what a crashed daemon left without a readable record. Call it
+// after Adopt and End had their turn. It tells how many cgroups it emptied;
+// without cgroups nothing can be found in this way.
+func (e *Engine) Sweep() (int, error) {
+	if e.root == nil {
+		return 0, nil
+	}
+	leaves, err := e.root.leaves()
+	if err != nil {
+		return 0, err
+	}
+	ended := 0
+	var errs []error
+	for _, l := range leaves {
+		if e.owns(l.dir) {
+			continue
+		}
+		if gone, err := empty(l); err == nil && !gone {
+			ended++
+		}
+		errs = append(errs, endTree(l))
+	}
+	return ended, errors.Join(errs...)
+}
+
+// owns reports that a cgroup is a living Process's, or one's that is starting.
+func (e *Engine) owns(dir string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for p := range e.live {
+		if l, isLeaf := p.tree.(*leaf); isLeaf && l.dir == dir {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *Engine) enlist(p *Process) {
+	e.mu.Lock()
+	e.live[p] = struct{}{}
+	e.mu.Unlock()
+}
+
+func (e *Engine) delist(p *Process) {
+	e.mu.Lock()
+	delete(e.live, p)
+	e.mu.Unlock()
+}
+
+// Close ends the loop and the reaper. Processes still running are left alone
+// (a next daemon can adopt them), but they are not heard of any more. The
+// cgroup root goes if nobody is left in it.
+func (e *Engine) Close() error {
+	if e.reaper != nil {
+		e.reaper.stop()
+	}
+	e.loop.close()
+	e.watches.close()
+	signal.Stop(e.ignored)
+	e.mu.Lock()
+	live := e.live
+	e.live = map[*Process]struct{}{}
+	e.mu.Unlock()
+	for p := range live {
+		p.closeOutputs()
+		p.closePidfd()
+	}
+	if e.root == nil {
+		return nil
+	}
+	return e.root.close()
+}

@@ -1,0 +1,119 @@
+package sandbox
+
+import (
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// loopbacks are where a process that was given a port may be found, in the
+// order in which they are tried.
+var loopbacks = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
+
+// look is one cheap look at whether the process listens where it was told to.
+// squatter is the inode of a foreign socket on its port, 0 if there is none.
+func (p *Process) look() (found Endpoint, squatter uint32) {
+	if p.spec.Socket != "" && p.listensAt(p.spec.Socket) {
+		return Endpoint{Network: "unix", Address: p.spec.Socket}, 0
+	}
+	if p.spec.Port == 0 {
+		return Endpoint{}, 0
+	}
+	for _, loopback := range loopbacks {
+		address := netip.AddrPortFrom(loopback, uint16(p.spec.Port))
+		inode := p.engine.diag.listener(address)
+		if inode == 0 {
+			continue
+		}
+		if p.hasSocket(inode) {
+			return Endpoint{Network: "tcp", Address: address.String()}, 0
+		}
+		squatter = inode
+	}
+	return Endpoint{}, squatter
+}
+
+// listensAt looks for a listening socket of the tenant's at path. inotify tells
+// of bind, which comes before listen; hence the question to the kernel.
+func (p *Process) listensAt(path string) bool {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode().Type() != fs.ModeSocket {
+		return false
+	}
+	return p.anySocket(func(inode uint32) bool {
+		s, listens := p.engine.diag.listening(inode)
+		return listens && (s.name == path || s.isFile(info))
+	})
+}
+
+// isFile knows a socket that was bound by another name (relative, through a
+// link, or renamed into place) by its file.
+func (s unixSocket) isFile(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || s.ino == 0 {
+		return false
+	}
+	device := unix.Mkdev(s.dev>>20, s.dev&(1<<20-1)) // the kernel's own dev_t has 12 and 20 bits
+	return uint32(st.Ino) == s.ino && uint64(st.Dev) == device
+}
+
+// hasSocket reports whether a process of the tree has the socket open: an app
+// may leave the listening to a child (npm start, gunicorn's workers).
+func (p *Process) hasSocket(inode uint32) bool {
+	return p.anySocket(func(other uint32) bool { return other == inode })
+}
+
+// anySocket tries all sockets of the tree; the main process's first, for which
+// no list of members is needed.
+func (p *Process) anySocket(test func(inode uint32) bool) bool {
+	if anySocketOf(p.pid, test) {
+		return true
+	}
+	members, _ := p.tree.members() // unreadable: the next look may see more
+	for _, m := range members {
+		if m.pid != p.pid && anySocketOf(m.pid, test) {
+			return true
+		}
+	}
+	return false
+}
+
+func anySocketOf(pid int, test func(inode uint32) bool) bool {
+	path := "/proc/" + strconv.Itoa(pid) + "/fd"
+	dir, err := os.Open(path)
+	if err != nil {
+		return false // gone
+	}
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1)
+	for _, name := range names {
+		link, _ := os.Readlink(filepath.Join(path, name))
+		number, isSocket := strings.CutPrefix(link, "socket:[")
+		if !isSocket {
+			continue
+		}
+		inode, err := strconv.ParseUint(strings.TrimSuffix(number, "]"), 10, 32)
+		if err == nil && test(uint32(inode)) {
+			return true
+		}
+	}
+	return false
+}
+
+// ownerOf names the process that has a socket open, "pid 123 (python3)".
+func ownerOf(inode uint32) string {
+	pids, _ := processes()
+	for _, pid := range pids {
+		if anySocketOf(pid, func(other uint32) bool { return other == inode }) {
+			name, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
+			return "pid " + strconv.Itoa(pid) + " (" + strings.TrimSpace(string(name)) + ")"
+		}
+	}
+	return "another process"
+}

@@ -1,0 +1,89 @@
+package sandbox
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// Record is what a later daemon needs to know a running process again. It names
+// things of this boot only.
+type Record struct {
+	Name       string   `json:"name"`
+	Generation uint64   `json:"generation"`
+	Pid        int      `json:"pid"`
+	Start      uint64   `json:"start"` // clock ticks after boot
+	Boot       string   `json:"boot"`
+	Cgroup     string   `json:"cgroup,omitempty"` // directory; "" when there was none
+	Marker     string   `json:"marker"`           // in the environment of all its processes
+	RunDir     string   `json:"run_dir"`
+	Stdout     string   `json:"stdout"` // FIFOs
+	Stderr     string   `json:"stderr"`
+	Listen     Listen   `json:"listen"`
+	Socket     string   `json:"socket,omitempty"`
+	Port       int      `json:"port,omitempty"`
+	Endpoint   Endpoint `json:"endpoint"` // zero before it was ready
+}
+
+// Record describes the process as it is now; with an endpoint once Ready has
+// returned one.
+func (p *Process) Record() Record {
+	p.mu.Lock()
+	endpoint := p.endpoint
+	p.mu.Unlock()
+	s := p.spec
+	fifos := fifoNames(s.Generation)
+	r := Record{
+		Name: s.Name, Generation: s.Generation, Pid: p.pid, Start: p.start, Boot: p.engine.boot,
+		Marker: p.marker(), RunDir: s.RunDir,
+		Stdout: filepath.Join(s.RunDir, fifos[0]), Stderr: filepath.Join(s.RunDir, fifos[1]),
+		Listen: s.Listen, Socket: s.Socket, Port: s.Port, Endpoint: endpoint,
+	}
+	if l, isLeaf := p.tree.(*leaf); isLeaf {
+		r.Cgroup = l.dir
+	}
+	return r
+}
+
+// spec is as much of the process's Spec as matters after its start.
+func (r Record) spec() Spec {
+	return Spec{
+		Name: r.Name, Generation: r.Generation, Level: LevelProcess,
+		RunDir: r.RunDir, Listen: r.Listen, Socket: r.Socket, Port: r.Port,
+	}
+}
+
+// check refuses a record that does not hold together. Whatever is signalled or
+// removed later on is found by these fields.
+func (r Record) check() error {
+	fifos := fifoNames(r.Generation)
+	for _, rule := range []struct {
+		field string
+		ok    bool
+	}{
+		{"name", r.Name != ""},
+		{"pid", r.Pid > 1},
+		{"start", r.Start > 0},
+		{"boot", r.Boot != ""},
+		{"run_dir", filepath.IsAbs(r.RunDir) && filepath.Clean(r.RunDir) == r.RunDir && r.RunDir != "/"},
+		{"marker", r.Marker == marker(r.RunDir, r.Generation)},
+		{"stdout", r.Stdout == filepath.Join(r.RunDir, fifos[0])},
+		{"stderr", r.Stderr == filepath.Join(r.RunDir, fifos[1])},
+		{"socket", r.Socket == "" || filepath.IsAbs(r.Socket)},
+		{"port", r.Port >= 0 && r.Port <= 65535},
+		{"cgroup", r.Cgroup == "" || r.cgroupIsOurs()},
+	} {
+		if !rule.ok {
+			return fmt.Errorf("the record of %q makes no sense: %s", r.Name, rule.field)
+		}
+	}
+	return nil
+}
+
+// cgroupIsOurs accepts only what newCgroupRoot and leaf make of these names. The
+// daemon that wrote it may have lived in another cgroup than this one.
+func (r Record) cgroupIsOurs() bool {
+	dir, name := filepath.Split(r.Cgroup)
+	return filepath.IsAbs(r.Cgroup) && filepath.Clean(r.Cgroup) == r.Cgroup &&
+		name == leafName(r.Name, r.Generation) && strings.HasPrefix(filepath.Base(dir), rootPrefix)
+}

@@ -1,0 +1,225 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// childFiles are the descriptors that a process is born with.
+type childFiles struct {
+	files []uintptr // by number in the child
+	owned []int     // ours to close after the fork
+}
+
+func (c *childFiles) add(fd int) {
+	c.files = append(c.files, uintptr(fd))
+	c.owned = append(c.owned, fd)
+}
+
+func (c *childFiles) close() {
+	for _, fd := range c.owned {
+		unix.Close(fd)
+	}
+}
+
+// Start starts a process. Its events may come before Start returns; none come
+// when it returns an error, and nothing is left behind then. The error matches
+// ErrCannotExecute if trying again is pointless.
+func (e *Engine) Start(s Spec, ev Events) (*Process, error) {
+	p := newProcess(e, s, ev)
+	if err := p.begin(); err != nil {
+		return nil, fmt.Errorf("cannot start %s: %w", s.Name, err)
+	}
+	return p, nil
+}
+
+// begin makes what a process needs, then the process, then listens to it.
+func (p *Process) begin() error {
+	if err := p.engine.Supports(p.spec.Level); err != nil {
+		return &permanentError{err}
+	}
+	path, err := findCommand(p.spec)
+	if err != nil {
+		return err
+	}
+	var child childFiles
+	defer child.close()
+	if err = p.prepare(&child); err == nil {
+		err = p.spawn(path, &child)
+	}
+	if err == nil {
+		err = p.watch()
+	}
+	if err != nil {
+		return errors.Join(err, p.abandon())
+	}
+	p.spec.Argv, p.spec.Env = nil, nil // secrets are not kept, nor memory
+	return nil
+}
+
+// prepare makes the run directory's files, the listening socket and the cgroup.
+func (p *Process) prepare(child *childFiles) error {
+	d, err := openRunDir(p.spec.RunDir)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	if err := d.removeSocket(p.spec.Socket); err != nil {
+		return err
+	}
+	if err := p.openStreams(d, child); err != nil {
+		return err
+	}
+	if p.spec.Listen == ListenFD {
+		listener, err := listen(p.spec.Socket)
+		if err != nil {
+			return err
+		}
+		child.add(listener)
+	}
+	return p.plant()
+}
+
+// openStreams opens the child's three streams and our ends of the two outputs.
+func (p *Process) openStreams(d *runDir, child *childFiles) error {
+	null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("cannot open %s: %w", os.DevNull, err)
+	}
+	child.add(null)
+	for i, name := range fifoNames(p.spec.Generation) {
+		if err := d.makeFIFO(name); err != nil {
+			return err
+		}
+		o := &p.outputs[i]
+		if o.fd, err = d.openFIFO(name, unix.O_NONBLOCK); err != nil {
+			return err
+		}
+		o.enlarge()
+		theirs, err := d.openFIFO(name, 0)
+		if err != nil {
+			return err
+		}
+		child.add(theirs)
+	}
+	return nil
+}
+
+// plant makes the tree that the process will be the root of. From here on Sweep
+// leaves its cgroup alone.
+func (p *Process) plant() error {
+	if p.engine.root == nil {
+		p.tree = newFamily(p.marker(), 0)
+		p.engine.enlist(p)
+		return nil
+	}
+	p.engine.mu.Lock()
+	defer p.engine.mu.Unlock()
+	l, err := p.engine.root.leaf(p.spec.Name, p.spec.Generation)
+	if err != nil {
+		return err
+	}
+	p.tree = l
+	p.engine.live[p] = struct{}{}
+	return nil
+}
+
+func (p *Process) marker() string { return marker(p.spec.RunDir, p.spec.Generation) }
+
+// spawn forks and executes, directly or by way of the trampoline.
+func (p *Process) spawn(path string, child *childFiles) error {
+	env := append(p.environment(), p.marker())
+	if p.spec.Listen != ListenFD {
+		if err := p.fork(path, p.spec.Argv, env, child); err != nil {
+			return executeError(p.spec, path, err)
+		}
+		return nil
+	}
+	return p.bounce(path, env, child)
+}
+
+// environment is the spec's without what the engine itself says.
+func (p *Process) environment() []string {
+	env := make([]string, 0, len(p.spec.Env)+4)
+	for _, entry := range p.spec.Env {
+		ours := strings.HasPrefix(entry, markerVariable+"=") ||
+			p.spec.Listen == ListenFD && strings.HasPrefix(entry, "LISTEN_")
+		if !ours {
+			env = append(env, entry)
+		}
+	}
+	return env
+}
+
+// fork returns when the child has executed path, with execve's own error if not.
+func (p *Process) fork(path string, argv, env []string, child *childFiles) error {
+	attr := syscall.ProcAttr{
+		Dir: p.spec.Dir, Env: env, Files: child.files,
+		Sys: &syscall.SysProcAttr{Setsid: true, PidFD: &p.pidfd},
+	}
+	if l, isLeaf := p.tree.(*leaf); isLeaf {
+		fd, err := l.open()
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, fd
+	}
+	mains.starting.RLock()
+	pid, err := syscall.ForkExec(path, argv, &attr)
+	if err == nil {
+		mains.add(pid)
+	}
+	mains.starting.RUnlock()
+	if err != nil {
+		p.pidfd = -1
+		return err
+	}
+	p.pid, p.child = pid, true
+	if f, isFamily := p.tree.(*family); isFamily {
+		f.session = pid
+	}
+	return p.identify()
+}
+
+// identify reads the start time, while the process cannot have been reaped.
+func (p *Process) identify() error {
+	s, err := readStat(p.pid)
+	if err != nil {
+		return fmt.Errorf("cannot look at the new process: %w", err)
+	}
+	if p.pidfd < 0 { // kernels before 5.4
+		return errors.New("this kernel gives no pidfds")
+	}
+	p.start = s.start
+	return nil
+}
+
+// abandon undoes what begin did before it failed.
+func (p *Process) abandon() error {
+	if !p.engine.loop.call(p.closeOutputs) {
+		p.closeOutputs()
+	}
+	if p.tree == nil {
+		return removeFiles(p.spec)
+	}
+	if p.child {
+		p.killChild()
+	}
+	return p.cleanUp()
+}
+
+// killChild kills and reaps a child that the loop does not know of. Until it is
+// reaped its pid is nobody else's.
+func (p *Process) killChild() {
+	_ = unix.Kill(p.pid, unix.SIGKILL) // fails only if it is dead
+	var info unix.Siginfo
+	for unix.Waitid(unix.P_PID, p.pid, &info, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+	_, _ = mains.reap(p.pid) // how it ended is known
+}
