@@ -40,27 +40,41 @@ func (k *keeper) Receive(ctx actor.Context) {
 	}
 }
 
-// write stores what is pending. One commit that cannot be stored fails those
-// that share its transaction: nothing is half applied.
+// write stores what is pending, as much as one transaction takes at a time.
 func (k *keeper) write() {
 	for len(k.book.pending) > 0 {
-		var changes []ledger.Change
-		n := 0
-		for n < len(k.book.pending) && (n == 0 || len(changes)+len(k.book.pending[n].changes) <= maxBatch) {
-			changes = append(changes, k.book.pending[n].changes...)
+		n, size := 0, 0
+		for n < len(k.book.pending) && (n == 0 || size+len(k.book.pending[n].changes) <= maxBatch) {
+			size += len(k.book.pending[n].changes)
 			n++
 		}
 		batch := k.book.pending[:n:n]
 		k.book.pending = k.book.pending[n:]
-		err := k.book.store.Apply(changes...)
-		if err == nil {
-			k.book.follow(changes)
-		}
+		err := k.store(batch...)
 		for _, c := range batch {
-			c.done(err)
+			if err != nil && n > 1 {
+				// One refused change must not fail those that happened to share
+				// its transaction.
+				c.done(k.store(c))
+			} else {
+				c.done(err)
+			}
 		}
 	}
 	k.book.pending = nil
+}
+
+// store writes commits in one transaction, all or none.
+func (k *keeper) store(commits ...*commit) error {
+	var changes []ledger.Change
+	for _, c := range commits {
+		changes = append(changes, c.changes...)
+	}
+	if err := k.book.store.Apply(changes...); err != nil {
+		return err
+	}
+	k.book.follow(changes)
+	return nil
 }
 
 // follow keeps the published tokens in step with the file.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -227,6 +228,60 @@ func TestQuery_SaysWhoseLogCannotBeRead(t *testing.T) {
 	if _, err := other.Query(context.Background(), Query{}); err == nil || !strings.HasPrefix(err.Error(), "cannot list the logs: ") {
 		t.Errorf("error %v", err)
 	}
+}
+
+// asNobody runs f on a thread whose file accesses are those of an ordinary user,
+// also when the tests run as root. The thread ends with f.
+func asNobody(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		if os.Geteuid() == 0 {
+			syscall.RawSyscall(syscall.SYS_SETFSUID, 65534, 0, 0)
+		}
+		f()
+	}()
+	<-done
+}
+
+func TestJournal_WhatMayNotBeReadOrWrittenIsAnErrorOrDropped(t *testing.T) {
+	base := t.TempDir()
+	if err := errors.Join(os.Chmod(filepath.Dir(base), 0o711), os.Chmod(base, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	asNobody(func() {
+		j := Open(filepath.Join(base, ".logs"), 0)
+		w := j.Writer(alice)
+		w.Write(sandbox.Stdout, []byte("line\n"))
+		w.Close()
+		for at, says := range map[string]string{
+			"":                           "cannot list the logs: ",
+			"notes":                      "cannot list the logs: ",
+			"notes/alice":                "cannot read the log of notes:alice: ",
+			"notes/alice/0000000001.log": "cannot read the log of notes:alice: ",
+		} {
+			path := filepath.Join(j.dir, at)
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			os.Chmod(path, 0)
+			_, err = j.Query(context.Background(), Query{})
+			if !errors.Is(err, syscall.EACCES) || !strings.HasPrefix(err.Error(), says) {
+				t.Errorf("%q shut: error %v, want %q", at, err, says)
+			}
+			before := j.Dropped()
+			w := j.Writer(alice)
+			w.Write(sandbox.Stdout, []byte("lost\n"))
+			w.Close()
+			if j.Dropped() != before+1 {
+				t.Errorf("%q shut: %d lines dropped, want 1", at, j.Dropped()-before)
+			}
+			os.Chmod(path, info.Mode())
+		}
+	})
 }
 
 func TestQuery_EndsWithItsContext(t *testing.T) {

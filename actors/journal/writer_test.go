@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -279,6 +280,50 @@ func TestWriter_AFullDiskKeepsWholeLinesAndRecovers(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestWriter_ALineCutShortThatCannotBeTakenBackIsEnded(t *testing.T) {
+	j := newJournal(t)
+	w := j.Writer(alice)
+	r, pipe, err := os.Pipe() // takes 64 KB, then nothing, and cannot be truncated
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	w.drop()
+	w.file = pipe
+	line := strings.Repeat("x", 1000)
+	if err := pipe.SetWriteDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	const lines = 66 // a little more than 64 KB
+	w.Write(sandbox.Stdout, []byte(strings.Repeat(line+"\n", lines)))
+	if j.Dropped() == 0 || !w.torn {
+		t.Fatalf("%d lines dropped, torn %v", j.Dropped(), w.torn)
+	}
+	if err := pipe.SetWriteDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	output := make(chan []byte)
+	go func() { // ended by Close, which closes the pipe
+		all, _ := io.ReadAll(r)
+		output <- all
+	}()
+	w.Write(sandbox.Stdout, []byte("after\n"))
+	w.Close()
+	whole := 0
+	stored := bytes.Split(<-output, []byte("\n"))
+	for _, text := range stored {
+		if s, ok := parseStored(text); ok && string(s.message) == line {
+			whole++
+		}
+	}
+	if last, ok := parseStored(stored[len(stored)-2]); !ok || string(last.message) != "after" {
+		t.Errorf("the last line is %q", stored[len(stored)-2])
+	}
+	if uint64(whole)+j.Dropped() != lines {
+		t.Errorf("%d whole lines and %d dropped, want %d together", whole, j.Dropped(), lines)
+	}
 }
 
 func TestWriter_WithoutItsDirectoryDropsUntilThereIsOne(t *testing.T) {

@@ -74,10 +74,12 @@ func TestOpen_WithoutItsDirectoryIsRefused(t *testing.T) {
 
 func TestOpen_AnUnreadableFileIsRefusedAndKept(t *testing.T) {
 	path := closedStore(t)
-	if err := os.Chmod(path, 0); err != nil {
+	dir := filepath.Dir(path)
+	err := errors.Join(os.Chmod(filepath.Dir(dir), 0o711), os.Chmod(dir, 0o711), os.Chmod(path, 0))
+	if err != nil {
 		t.Fatal(err)
 	}
-	_, err := asNobody(func() (*Store, error) { return Open(path) })
+	_, err = asNobody(func() (*Store, error) { return Open(path) })
 	refused(t, err, "cannot open the registry "+path+": permission denied")
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
