@@ -1,8 +1,6 @@
 package actors
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,11 +19,10 @@ func (h *Host) instanceDir(name conf.Instance) string {
 func (h *Host) recordDir() string { return filepath.Join(h.o.RunDir, "r") }
 
 // tenantRunDir is the tenant's own directory for its socket and pipes. A socket
-// path has 107 bytes, two names of 63 do not fit; a digest does, and keeps
-// a:b-c and a-b:c apart.
-func (h *Host) tenantRunDir(name conf.Instance) string {
-	digest := sha256.Sum256([]byte(name.String()))
-	return filepath.Join(h.o.RunDir, "t", hex.EncodeToString(digest[:8]))
+// path has 107 bytes, two names of 63 do not fit; its uid does, is nobody
+// else's, and keeps a:b-c and a-b:c apart.
+func (h *Host) tenantRunDir(c *Cell) string {
+	return filepath.Join(h.o.RunDir, "t", strconv.FormatUint(uint64(c.record.Load().UID), 36))
 }
 
 // specOf is everything about one start: the service's templates filled in, the
@@ -37,7 +34,7 @@ func (h *Host) specOf(c *Cell, gen uint64) (sandbox.Spec, error) {
 	}
 	spec := sandbox.Spec{
 		Name: c.name.String(), Generation: gen, Level: sandbox.Level(config.Isolation),
-		RunDir: h.tenantRunDir(c.name), Listen: sandbox.Listen(config.Listen),
+		RunDir: h.tenantRunDir(c), Listen: sandbox.Listen(config.Listen),
 	}
 	vars := conf.Vars{Name: c.name.Service, ID: c.name.ID, DataDir: h.o.DataDir, InstanceDir: dir}
 	if config.Listen != conf.ListenTCP {
@@ -51,12 +48,7 @@ func (h *Host) specOf(c *Cell, gen uint64) (sandbox.Spec, error) {
 		vars.Port, spec.Port = port, port
 	}
 	filled := config.Expand(vars)
-	if filled.Socket != "" && config.Listen != conf.ListenTCP {
-		vars.Socket = filled.Socket
-		filled = config.Expand(vars)
-	}
-	spec.Socket, spec.Argv = vars.Socket, filled.Argv
-	spec.Dir = filled.Workdir
+	spec.Socket, spec.Argv, spec.Dir = filled.Socket, filled.Argv, filled.Workdir
 	if spec.Dir == "" {
 		spec.Dir = h.workdir
 	}

@@ -14,21 +14,24 @@ func readInstances(c *Config, v value) {
 		if !ok {
 			continue
 		}
-		ids, _ := list(checked(text, isID))(f)
-		for i, id := range ids {
-			name, err := NewInstance(service, id)
-			if err != nil {
-				continue // was said by isID
+		list(func(elem value) (string, bool) {
+			id, ok := checked(text, isID)(elem)
+			if ok {
+				c.addInstance(elem, Instance{Service: service, ID: strings.ToLower(id)}, seen)
 			}
-			elem := f.elems()[i]
-			if line, again := seen[name]; again {
-				elem.fail("%s is listed already, on line %d", name, line)
-				continue
-			}
-			seen[name] = elem.at.line
-			c.Instances = append(c.Instances, name)
-		}
+			return id, ok
+		})(f)
 	}
+}
+
+// addInstance refuses to list one twice; seen has the lines of those before.
+func (c *Config) addInstance(v value, name Instance, seen map[Instance]int) {
+	if line, again := seen[name]; again {
+		v.fail("%s is listed already, on line %d", name, line)
+		return
+	}
+	seen[name] = v.at.line
+	c.Instances = append(c.Instances, name)
 }
 
 func isID(s string) string {
