@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -43,11 +44,11 @@ func cast() map[string]func() {
 		"bindsOnly":     bindsOnly,
 		"slowStart":     func() { time.Sleep(60 * time.Millisecond); serve("unix", os.Getenv("SOCKET_PATH")) },
 		"forksAway":     forksAway,
-		"awayDeaf":      func() { signal.Ignore(unix.SIGTERM); say("away " + strconv.Itoa(os.Getpid())); hang() },
+		"awayDeaf":      awayDeaf,
 		"leavesZombies": leavesZombies,
 		"exitsAtOnce":   func() {},
 		"floods":        floods,
-		"talks":         func() { say("to stdout\x00\xff"); fmt.Fprint(os.Stderr, "to stderr"); os.Exit(0) },
+		"talks":         func() { say("to stdout\x00\xff"); fmt.Fprint(os.Stderr, "to stderr"); syscall.Exit(0) },
 		"lastWords":     lastWords,
 		"showsItself":   showsItself,
 		"closesOutput":  closesOutput,
@@ -122,7 +123,7 @@ func child(name string) *os.Process {
 	exe, err := os.Executable()
 	must(err)
 	p, err := os.StartProcess(exe, []string{exe}, &os.ProcAttr{
-		Env: append(os.Environ(), "TEST_CHARACTER="+name), Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
+		Env: append([]string{"TEST_CHARACTER=" + name}, os.Environ()...), Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
 		Sys: sessionOfItsOwn(name == "awayDeaf"),
 	})
 	must(err)
@@ -143,6 +144,18 @@ func forksAway() {
 	if os.Getenv("TEST_THEN") == "exit" {
 		os.Exit(0)
 	}
+	hang()
+}
+
+// awayDeaf tells its pid in a file too, for those whose pipe is closed.
+func awayDeaf() {
+	signal.Ignore(unix.SIGTERM)
+	pid := strconv.Itoa(os.Getpid())
+	if file := os.Getenv("TEST_PIDFILE"); file != "" {
+		must(os.WriteFile(file+"~", []byte(pid), 0o600))
+		must(os.Rename(file+"~", file))
+	}
+	say("away " + pid)
 	hang()
 }
 
@@ -177,7 +190,7 @@ func showsItself() {
 	entries, err := os.ReadDir("/proc/self/fd")
 	must(err)
 	for _, e := range entries {
-		if link, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && !strings.Contains(link, "anon_inode:") {
+		if link, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && !strings.Contains(link, "anon_inode:") && !strings.HasPrefix(link, "/sys/fs/cgroup/") { // the Go runtime's own
 			say("fd " + e.Name() + " " + link)
 		}
 	}
@@ -231,7 +244,7 @@ func reaps() {
 	exited, heard := make(chan struct{}), make(chan struct{}, 1)
 	p, err := e.Start(Spec{
 		Name: "notes:alice", Generation: 1, Level: LevelProcess, Argv: []string{exe}, Dir: "/", RunDir: os.Getenv("TEST_RUNDIR"), Listen: ListenUnix,
-		Env: []string{"TEST_CHARACTER=" + os.Getenv("TEST_TENANT"), "TEST_COUNT=" + os.Getenv("TEST_COUNT"), "TEST_THEN=exit"},
+		Env: []string{"TEST_CHARACTER=" + os.Getenv("TEST_TENANT"), "TEST_COUNT=" + os.Getenv("TEST_COUNT")},
 	}, Events{Output: func(Stream, []byte) { heard <- struct{}{} }, Exited: func(Status) { close(exited) }})
 	must(err)
 	<-heard

@@ -101,7 +101,7 @@ func executeError(s Spec, path string, err error) error {
 	case errors.Is(err, unix.EACCES):
 		told = accessError(file, err)
 	case errors.Is(err, unix.ENOEXEC):
-		told = fmt.Errorf("cannot execute %s: it is neither a program for this machine nor a script that starts with #!", file)
+		told = fmt.Errorf("cannot execute %s: it is neither a program for this machine nor a script with a #! line", file)
 	}
 	for _, lasting := range permanent {
 		if errors.Is(err, lasting) {

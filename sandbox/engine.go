@@ -195,6 +195,10 @@ func (e *Engine) Close() error {
 	e.watches.close()
 	signal.Stop(e.ignored)
 	e.mu.Lock()
+	if e.memfd >= 0 {
+		unix.Close(e.memfd)
+		e.memfd = -1
+	}
 	live := e.live
 	e.live = map[*Process]struct{}{}
 	e.mu.Unlock()

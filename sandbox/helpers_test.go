@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -19,7 +20,7 @@ import (
 )
 
 // patience is how long a test waits for what must come.
-const patience = 20 * time.Second
+const patience = 10 * time.Second
 
 func sessionOfItsOwn(own bool) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: own} }
 
@@ -235,4 +236,11 @@ func leftovers() []string {
 		left = append(left, cgroups...)
 	}
 	return left
+}
+
+// patient is a context that ends before the test run does.
+func patient(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
 }

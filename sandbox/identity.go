@@ -69,8 +69,8 @@ func openProcess(pid int, start uint64) (int, error) {
 		return -1, ErrGone // never init, never "every process"
 	}
 	fd, err := unix.PidfdOpen(pid, 0)
-	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) {
-		return -1, ErrGone // EINVAL: the pid is a mere thread's now
+	if isGone(err) {
+		return -1, ErrGone
 	}
 	if err != nil {
 		return -1, fmt.Errorf("cannot open process %d: %w", pid, err)

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -14,6 +15,9 @@ const backlog = 4096
 
 // listen makes the listening socket that is passed to a process.
 func listen(path string) (int, error) {
+	if path == "" {
+		return -1, errors.New("cannot listen without a path") // the kernel would make up a name
+	}
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("cannot make a socket: %w", err)

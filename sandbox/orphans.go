@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -92,11 +93,18 @@ func (r *reaper) stop() {
 	r.reap()
 }
 
-// reap ends every zombie that is a tenant's and not a main process.
+// reap ends every zombie that is a tenant's and not a main process, a few at a
+// time: nobody's start waits for one tenant's thousands.
 func (r *reaper) reap() {
+	for batch := range slices.Chunk(children(), 32) {
+		r.reapSome(batch)
+	}
+}
+
+func (r *reaper) reapSome(pids []int) {
 	mains.starting.Lock() // a child just forked is not in the table yet
 	defer mains.starting.Unlock()
-	for _, pid := range children() {
+	for _, pid := range pids {
 		if !mains.has(pid) && r.orphan(pid) {
 			var status unix.WaitStatus
 			_, _ = unix.Wait4(pid, &status, unix.WNOHANG, nil) // somebody else's success is as good

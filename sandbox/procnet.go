@@ -26,7 +26,7 @@ func findUnix(table string, inode uint32) (unixSocket, bool) {
 			continue
 		}
 		columns := strings.Fields(fields[1])
-		if len(columns) < 7 || columns[5] != strconv.FormatUint(uint64(inode), 10) {
+		if len(columns) < 6 || columns[5] != strconv.FormatUint(uint64(inode), 10) {
 			continue
 		}
 		flags, err := strconv.ParseUint(columns[2], 16, 32)

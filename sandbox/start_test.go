@@ -74,10 +74,7 @@ func TestStart_AProcessIsBornClean(t *testing.T) {
 	s := character(t, "showsItself", "GREETING=hello", "TENEMENT_RUN=forged")
 	s.Dir = t.TempDir()
 	out := start(t, e, s).says("\nend\n")
-	var want []string
-	for _, line := range []string{"fd 0 /dev/null", "fd 1 " + s.RunDir + "/1.out", "fd 2 " + s.RunDir + "/1.err", "dir " + s.Dir} {
-		want = append(want, line)
-	}
+	want := []string{"fd 0 /dev/null", "fd 1 " + s.RunDir + "/1.out", "fd 2 " + s.RunDir + "/1.err", "dir " + s.Dir}
 	for _, entry := range append(slices.Clone(s.Env[:len(s.Env)-1]), marker(s.RunDir, 1)) {
 		want = append(want, "env "+entry)
 	}
@@ -169,7 +166,7 @@ func TestStart_ACommandThatCannotRunSaysWhy(t *testing.T) {
 			{"interpreter", script, "/", "cannot start notes:alice: cannot execute " + script + ": its interpreter /usr/bin/pythonn does not exist"},
 			{"not executable", locked, "/", "cannot execute " + locked + ": it is not executable (chmod +x)"},
 			{"directory", dir, "/", "cannot execute " + dir + ": it is a directory"},
-			{"no program", plain, "/", "it is neither a program for this machine nor a script that starts with #!"},
+			{"no program", plain, "/", "it is neither a program for this machine nor a script with a #! line"},
 			{"below a file", plain + "/app", "/", "not a directory"},
 			{"workdir missing", "/bin/true", "/no/such/dir", `cannot use the working directory "/no/such/dir": no such file or directory`},
 			{"workdir a file", "/bin/true", plain, `cannot use the working directory "` + plain + `": not a directory`},
@@ -259,7 +256,7 @@ func TestStart_AStaleSocketIsRemovedAndNothingElse(t *testing.T) {
 	stale(own.Socket)
 	for _, s := range []Spec{inRunDir, own} {
 		n := start(t, e, s)
-		at, err := n.Ready(t.Context())
+		at, err := n.Ready(patient(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -298,7 +295,8 @@ func TestStart_WhatIsInTheWayIsRefusedAndLeftAlone(t *testing.T) {
 		"run dir a file":     {func(s *Spec) error { return errors.Join(os.Remove(s.RunDir), os.Link(precious, s.RunDir)) }, "not a directory"},
 		"run dir relative":   {func(s *Spec) error { s.RunDir = "run"; return nil }, "is not an absolute path"},
 		"path with no room":  {func(s *Spec) error { s.Listen, s.Socket = ListenFD, s.RunDir+"/"+strings.Repeat("x", 100); return nil }, "cannot listen on"},
-		"cgroup name in use": {func(s *Spec) error { start(t, e, *s); return nil }, "file exists"},
+		"no path to listen":  {func(s *Spec) error { s.Listen, s.Socket = ListenFD, ""; return nil }, "cannot listen without a path"},
+		"cgroup name in use": {func(s *Spec) error { start(t, e, *s); return nil }, "are left in it"},
 	} {
 		s := withSocket(character(t, "hangs"))
 		if err := os.Mkdir(s.RunDir, 0o700); err != nil {

@@ -49,8 +49,8 @@ func signalAll(t tree, signal unix.Signal) error {
 
 func signalMember(t tree, m member, signal unix.Signal) error {
 	fd, err := unix.PidfdOpen(m.pid, 0)
-	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) {
-		return nil // gone
+	if isGone(err) {
+		return nil
 	}
 	if err != nil {
 		return err
@@ -69,17 +69,20 @@ func signalMember(t tree, m member, signal unix.Signal) error {
 // while the list was read is on the next one.
 func killAll(t tree) error {
 	for start := time.Now(); ; time.Sleep(pause(time.Since(start))) {
-		if err := signalAll(t, unix.SIGKILL); err != nil {
-			return err
-		}
-		gone, err := empty(t)
-		if gone || err != nil {
-			return err
+		err := signalAll(t, unix.SIGKILL)
+		if gone, _ := empty(t); gone {
+			return nil
 		}
 		if time.Since(start) > goneWithin {
-			return errors.New("killed processes are still there")
+			return errors.Join(err, errors.New("killed processes are still there"))
 		}
 	}
+}
+
+// isGone knows pidfd_open's answers for a process that is not there: EINVAL
+// when a thread has its number now, ENOENT (6.9 on) in the middle of its end.
+func isGone(err error) bool {
+	return errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT)
 }
 
 func empty(t tree) (bool, error) {

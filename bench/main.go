@@ -1,0 +1,83 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// suites is what can be measured, by name.
+var suites = map[string]func(*bench) error{
+	"first": first,
+}
+
+// bench is one run: where it works, how thorough it is, and what it found.
+type bench struct {
+	repo  string // its root
+	work  string // a temporary directory
+	ten   string // the binary
+	quick bool   // about two minutes
+	runs  int    // samples of whatever is compared
+	found report
+}
+
+func main() {
+	quick := flag.Bool("quick", false, "finish in two minutes: leaves out the cold build")
+	out := flag.String("out", "bench/results", "folder for the results")
+	flag.Usage = func() {
+		fmt.Fprintf(flag.CommandLine.Output(), "usage: go run ./bench [--quick] [--out DIR] [%s]\n", strings.Join(names(), "|"))
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	name := "first"
+	if flag.NArg() > 0 {
+		name = flag.Arg(0)
+	}
+	suite, ok := suites[name]
+	if !ok || flag.NArg() > 1 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	if err := run(name, suite, *quick, *out); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func names() []string {
+	var all []string
+	for name := range suites {
+		all = append(all, name)
+	}
+	slices.Sort(all)
+	return all
+}
+
+func run(name string, suite func(*bench) error, quick bool, out string) error {
+	work, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	b := &bench{work: work, ten: filepath.Join(work, "ten"), quick: quick, runs: 100}
+	if quick {
+		b.runs = 40
+	}
+	if b.repo, err = output("", "go", "list", "-m", "-f", "{{.Dir}}"); err != nil {
+		return err
+	}
+	if err := build(b.repo, b.ten, "./cmd/ten"); err != nil {
+		return err
+	}
+	b.found = report{Suite: name, Quick: quick, Machine: describe(b.repo), Began: time.Now().UTC().Truncate(time.Second), LoadBefore: loadAverage()}
+	if err := suite(b); err != nil {
+		return err
+	}
+	b.found.LoadAfter = loadAverage()
+	fmt.Print(b.found.Text())
+	return b.found.Write(out, b.found.Suite+"-"+b.found.Machine.Commit)
+}

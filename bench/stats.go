@@ -1,0 +1,41 @@
+package main
+
+import (
+	"math"
+	"slices"
+)
+
+// median of what was measured; of an even number, the mean of the middle two.
+// NaN when nothing was.
+func median(samples []float64) float64 {
+	n := len(samples)
+	if n == 0 {
+		return math.NaN()
+	}
+	s := slices.Sorted(slices.Values(samples))
+	return (s[(n-1)/2] + s[n/2]) / 2
+}
+
+// quantile q (0..1) by the nearest rank. NaN when nothing was measured.
+func quantile(samples []float64, q float64) float64 {
+	n := len(samples)
+	if n == 0 {
+		return math.NaN()
+	}
+	s := slices.Sorted(slices.Values(samples))
+	rank := int(math.Ceil(q * float64(n)))
+	return s[min(max(rank, 1), n)-1]
+}
+
+// pairs is what two things took, measured in turns: A[i] and B[i] are
+// neighbours in time, so that a load which comes and goes hits both.
+type pairs struct{ A, B []float64 }
+
+// difference is the median of B[i]-A[i]: what B costs over A.
+func (p pairs) difference() float64 {
+	d := make([]float64, min(len(p.A), len(p.B)))
+	for i := range d {
+		d[i] = p.B[i] - p.A[i]
+	}
+	return median(d)
+}

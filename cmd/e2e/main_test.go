@@ -1,0 +1,70 @@
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// What TestMain builds, once for all tests.
+var (
+	root         string // of this run: everything that the tests write is below
+	tenBinary    string
+	characterApp string
+	goApp        string // examples/go
+	repo         string
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if testing.Short() {
+		fmt.Println("e2e: left out by -short")
+		return
+	}
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	// Short, for a socket's path has 107 bytes at most.
+	if root, err = os.MkdirTemp("", "e2e"); err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(root)
+	if repo, err = filepath.Abs("../.."); err != nil {
+		return 1, err
+	}
+	tenBinary, characterApp, goApp = filepath.Join(root, "ten"), filepath.Join(root, "character"), filepath.Join(root, "notes")
+	daemon := []string{"build", "-o", tenBinary}
+	if raceEnabled {
+		daemon = append(daemon, "-race")
+	}
+	for _, args := range [][]string{
+		append(daemon, "./cmd/ten"),
+		{"build", "-o", characterApp, "./cmd/e2e/testdata/apps/character"},
+		{"build", "-o", goApp, "./examples/go"},
+	} {
+		build := exec.Command("go", args...)
+		build.Dir = repo
+		if out, err := build.CombinedOutput(); err != nil {
+			return 1, fmt.Errorf("cannot go %q: %w\n%s", args, err, out)
+		}
+	}
+	// Most tests wait for time to pass; more of them at once than there are cores
+	// cost little.
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		f.Value.Set("6")
+	}
+	code = m.Run()
+	if left := processesOf(root); len(left) > 0 {
+		return 1, fmt.Errorf("processes of the tests are left: %v", left)
+	}
+	return code, nil
+}

@@ -1,0 +1,12 @@
+<?php
+// Notes: one customer's notes, in one file of that customer's own directory.
+$notes = getenv('DATA_DIR') . '/notes.txt';
+header('Content-Type: text/plain; charset=utf-8');
+if ($_SERVER['REQUEST_METHOD'] === 'POST') {
+    file_put_contents($notes, file_get_contents('php://input') . "\n", FILE_APPEND | LOCK_EX);
+    error_log('wrote a note');
+    http_response_code(201);
+    return;
+}
+error_log('reading the notes');
+echo 'notes of ' . getenv('TENEMENT_ID') . "\n" . (file_exists($notes) ? file_get_contents($notes) : '');

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+
+	"github.com/spf13/cobra"
+
+	"tenement/actors"
+	"tenement/actors/journal"
+)
+
+// The exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// app is one run of ten: the world it may touch and its global flags. Tests
+// make one with a world of their own.
+type app struct {
+	out, err io.Writer
+	env      func(string) string
+	host     func(actors.Options) (host, error) // the tree that serve runs
+	flags    globals
+	started  bool // a verb began: errors from here on are not the usage's
+}
+
+// globals are the flags that every verb takes, before or after its name.
+type globals struct {
+	server, token, dataDir, config string
+}
+
+func newApp() *app {
+	return &app{out: os.Stdout, err: os.Stderr, env: os.Getenv, host: newHost}
+}
+
+// run carries out one command line and gives the exit code.
+func (a *app) run(args []string) int { return a.runContext(context.Background(), args) }
+
+func (a *app) runContext(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	for line := range strings.Lines("Error: " + err.Error() + "\n") {
+		fmt.Fprintln(a.err, journal.Printable(strings.TrimSuffix(line, "\n")))
+	}
+	if a.started {
+		return exitFailed
+	}
+	fmt.Fprintf(a.err, "Run `%s --help` for how to use it.\n", cmd.CommandPath())
+	return exitUsage
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "ten",
+		Short: "Every tenant is a process of its own that wakes on the first request",
+		Long: `ten runs one process per tenant of a web app. A tenant wakes on its first
+request and sleeps when nobody comes.
+
+  ten demo     see it work, nothing to configure
+  ten init     write a tenement.toml for the project in this directory
+  ten serve    run the daemon
+
+S:I below is SERVICE:ID, one tenant: notes:alice.`,
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRun: func(*cobra.Command, []string) {
+			a.started = true
+		},
+	}
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.SetVersionTemplate("ten {{.Version}}\n")
+	f := root.PersistentFlags()
+	f.StringVar(&a.flags.server, "server", "", "URL of the daemon (TENEMENT_SERVER; default its control socket, else "+defaultServer+")")
+	f.StringVar(&a.flags.token, "token", "", "API token (TENEMENT_TOKEN; default {data_dir}/api_token)")
+	f.StringVar(&a.flags.dataDir, "data-dir", "", "where tenement keeps its data (TENEMENT_DATA_DIR)")
+	f.StringVar(&a.flags.config, "config", "", "the tenement.toml to use (TENEMENT_CONFIG; default the nearest one upwards)")
+	root.AddGroup(
+		&cobra.Group{ID: groupDaemon, Title: "The daemon:"},
+		&cobra.Group{ID: groupTenants, Title: "Tenants:"},
+	)
+	for group, verbs := range map[string][]*cobra.Command{
+		groupDaemon: {a.serveCmd(), a.demoCmd(), a.initCmd(), a.checkCmd(), a.configCmd(), a.tokenGenCmd(), a.versionCmd()},
+		groupTenants: {a.spawnCmd(), a.stopCmd(), a.restartCmd(), a.holdCmd(), a.unholdCmd(), a.registerCmd(), a.forgetCmd(),
+			a.psCmd(), a.healthCmd(), a.weightCmd(), a.logsCmd(), a.whyCmd()},
+	} {
+		for _, verb := range verbs {
+			verb.GroupID = group
+			root.AddCommand(verb)
+		}
+	}
+	root.AddCommand(demoAppCmd())
+	return root
+}
+
+const (
+	groupDaemon  = "daemon"
+	groupTenants = "tenants"
+)
+
+// say prints one line that is safe for a terminal, whatever a tenant put into it.
+func (a *app) say(format string, args ...any) {
+	fmt.Fprintln(a.out, journal.Printable(fmt.Sprintf(format, args...)))
+}
+
+// json prints v for machines.
+func (a *app) json(v any) error {
+	body, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(a.out, escapeControls(string(body)))
+	return err
+}
+
+// escapeControls finishes what encoding/json leaves as it is: DEL, the C1
+// controls and whatever turns the direction of writing, which a terminal may obey.
+func escapeControls(body string) string {
+	var safe strings.Builder
+	for _, r := range body {
+		switch {
+		case r == '\n' || unicode.IsGraphic(r):
+			safe.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&safe, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&safe, `\u%04x`, r)
+		}
+	}
+	return safe.String()
+}
+
+// jsonFlag gives a listing verb its --json.
+func jsonFlag(cmd *cobra.Command, v *bool) { cmd.Flags().BoolVar(v, "json", false, "print JSON") }

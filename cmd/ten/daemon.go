@@ -1,0 +1,231 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"tenement/actors"
+	"tenement/actors/ledger"
+	"tenement/conf"
+	"tenement/edge"
+)
+
+// drainTime is how long requests that are under way may take to end when the
+// daemon stops, as the contract has it for a tenant.
+const drainTime = 5 * time.Second
+
+// daemonOptions says what to run and where.
+type daemonOptions struct {
+	place  place
+	port   int    // 0 = a free one
+	bind   string // "" = all addresses
+	domain string
+	log    zerolog.Logger
+
+	observe func(name conf.Instance, from, to actors.State, reason string) // nil = nobody looks
+}
+
+// daemon is a running host with its listeners. stop ends all of it.
+type daemon struct {
+	host   host
+	server *edge.Server
+	url    string
+	log    zerolog.Logger
+	lock   *dataLock
+	failed chan error // a listener that ended by itself
+}
+
+// startDaemon takes the data directory, binds every listener and only then makes
+// the tree: a port that is in use is found before any process is started.
+func (a *app) startDaemon(o daemonOptions) (_ *daemon, err error) {
+	d := &daemon{log: o.log, failed: make(chan error, 4)}
+	var listeners []net.Listener
+	defer func() {
+		if err != nil {
+			closeAll(listeners)
+			d.unlock()
+		}
+	}()
+	if err := os.MkdirAll(o.place.dataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the data directory: %w", err)
+	}
+	if d.lock, err = lockData(o.place.dataDir); err != nil {
+		return nil, err
+	}
+	if err := ownDir(o.place.runDir); err != nil {
+		return nil, fmt.Errorf("cannot use the run directory: %w", err)
+	}
+	if listeners, err = listen(o.bind, o.port); err != nil {
+		return nil, err
+	}
+	control, err := edge.ListenControl(filepath.Join(o.place.runDir, controlName))
+	if err != nil {
+		return nil, err
+	}
+	listeners = append(listeners, control)
+	if err := d.build(a, o); err != nil {
+		return nil, err
+	}
+	d.url = serverURL(o.domain, listeners[0])
+	if err := d.lock.write(d.url); err != nil {
+		o.log.Warn().Err(err).Msg("cannot say in the lock file where this daemon answers")
+	}
+	d.serve(listeners[:len(listeners)-1], control)
+	return d, nil
+}
+
+// build makes the tree and the server before it.
+func (d *daemon) build(a *app, o daemonOptions) (err error) {
+	token, err := adminToken(o.place.dataDir, o.log)
+	if err != nil {
+		return err
+	}
+	d.host, err = a.host(actors.Options{
+		Config: o.place.config, DataDir: o.place.dataDir, RunDir: o.place.runDir, Domain: o.domain, Log: o.log,
+		Conns: edge.NewConns, Probe: edge.Probe, AdminToken: token, Observe: o.observe,
+	})
+	if err != nil {
+		return err
+	}
+	d.server, err = edge.NewServer(edge.ServerOptions{
+		Host: d.host, API: edge.NewAPI(edge.APIOptions{Host: d.host, Log: o.log}), Domain: o.domain, Log: o.log,
+		TrustedProxies: o.place.config.Settings.TrustedPrefixes(),
+	})
+	return err
+}
+
+// serve answers on all listeners until stop; each goroutine ends with its listener.
+func (d *daemon) serve(public []net.Listener, control net.Listener) {
+	for _, l := range public {
+		go func() { d.failed <- d.server.Serve(l) }()
+	}
+	go func() { d.failed <- d.server.ServeControl(control) }()
+}
+
+// wait runs until ctx ends, a signal comes, or a part of the daemon ends by
+// itself, which is an error. Then it stops everything; a second signal cuts the
+// waiting short.
+func (d *daemon) wait(ctx context.Context, sigs <-chan os.Signal) error {
+	var broken error
+	select {
+	case <-ctx.Done():
+	case sig := <-sigs:
+		d.log.Info().Stringer("signal", sig).Msg("stopping")
+	case err := <-d.failed:
+		broken = fmt.Errorf("a listener ended: %w", err)
+	case <-d.host.Done():
+		broken = errors.New("the supervision tree ended by itself: see the log")
+	}
+	hurry, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	stopped := make(chan struct{})
+	go func() {
+		select {
+		case <-sigs:
+			cancel()
+		case <-stopped:
+		}
+	}()
+	err := d.stop(hurry)
+	close(stopped)
+	return cmp.Or(broken, err)
+}
+
+// stop refuses new requests, lets those under way end, stops all tenants and
+// gives the data directory back. When ctx ends it kills instead of asking.
+func (d *daemon) stop(ctx context.Context) error {
+	drain, cancel := context.WithTimeout(ctx, drainTime)
+	defer cancel()
+	if err := d.server.Shutdown(drain); err != nil && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		d.log.Warn().Err(err).Msg("cannot stop the listeners")
+	}
+	err := d.host.Shutdown(ctx)
+	d.unlock()
+	if err != nil {
+		return fmt.Errorf("cannot stop all tenants: %w", err)
+	}
+	return nil
+}
+
+func (d *daemon) unlock() {
+	if d.lock != nil {
+		d.lock.Close()
+	}
+}
+
+// listen binds the public listeners: one address, or every address of both
+// families, each with a socket of its own so that a visitor's IPv4 address
+// never looks like an IPv6 one.
+func listen(bind string, port int) ([]net.Listener, error) {
+	if bind != "" {
+		l, err := net.Listen("tcp", net.JoinHostPort(bind, strconv.Itoa(port)))
+		if err != nil {
+			return nil, listenError(err)
+		}
+		return []net.Listener{l}, nil
+	}
+	four, err := net.Listen("tcp4", net.JoinHostPort("0.0.0.0", strconv.Itoa(port)))
+	if err != nil {
+		return nil, listenError(err)
+	}
+	port = four.Addr().(*net.TCPAddr).Port
+	six, err := net.Listen("tcp6", net.JoinHostPort("::", strconv.Itoa(port)))
+	switch {
+	case err == nil:
+		return []net.Listener{four, six}, nil
+	case errors.Is(err, syscall.EAFNOSUPPORT), errors.Is(err, syscall.EADDRNOTAVAIL): // a host without IPv6
+		return []net.Listener{four}, nil
+	}
+	four.Close()
+	return nil, listenError(err)
+}
+
+func listenError(err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("cannot listen: %w: stop whoever uses that port, or choose another with --port", err)
+	}
+	return fmt.Errorf("cannot listen: %w", err)
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		l.Close()
+	}
+}
+
+func serverURL(domain string, l net.Listener) string {
+	return fmt.Sprintf("http://%s:%d", domain, l.Addr().(*net.TCPAddr).Port)
+}
+
+// adminToken gives what {data_dir}/api_token holds, making it before the very
+// first start. A registry without the file beside it is left as it is: somebody
+// took the token away.
+func adminToken(dataDir string, log zerolog.Logger) (string, error) {
+	token, err := readToken(dataDir)
+	if err != nil || token != "" {
+		return token, err
+	}
+	path := filepath.Join(dataDir, tokenName)
+	_, err = os.Lstat(filepath.Join(dataDir, registryName))
+	if !errors.Is(err, fs.ErrNotExist) {
+		log.Warn().Str("path", path).Msg("there is no admin token: `ten token-gen` makes one")
+		return "", nil
+	}
+	token, _ = ledger.NewToken()
+	if err := writeToken(dataDir, token); err != nil {
+		return "", err
+	}
+	log.Info().Str("path", path).Msg("wrote an admin token")
+	return token, nil
+}

@@ -1,0 +1,264 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"tenement/actors"
+	"tenement/actors/journal"
+	"tenement/actors/ledger"
+	"tenement/conf"
+	"tenement/edge"
+)
+
+// fakeHost is a tree without processes: alice awake, bob asleep, carol failed.
+type fakeHost struct {
+	edge.Visits // never reached by the API
+
+	options actors.Options
+	logs    *journal.Journal
+	done    chan struct{}
+
+	mu      sync.Mutex
+	tenants map[conf.Instance]actors.Info
+	deeds   []string
+	fail    error
+	hang    bool // Shutdown waits for its context
+}
+
+func newFakeHost(t *testing.T) *fakeHost {
+	h := &fakeHost{logs: journal.Open(t.TempDir(), 1<<20), done: make(chan struct{}), tenants: map[conf.Instance]actors.Info{}}
+	for _, i := range []actors.Info{
+		{State: "running", Health: "healthy", Pid: 4711, Generation: 3, Listen: "127.0.0.1:20001", Uptime: 2 * time.Hour, Idle: 3 * time.Minute,
+			Weight: 100, Inflight: 1, Restarts: 2, Since: time.Now().Add(-90 * time.Second)},
+		{State: "asleep", Health: "unknown", Weight: 0},
+		{State: "failed", Health: "failed", Weight: 100, Reason: "exit status 3\x1b[31m"},
+	} {
+		i.Name = conf.Instance{Service: "notes", ID: []string{"alice", "bob", "carol"}[len(h.tenants)]}
+		h.tenants[i.Name] = i
+	}
+	return h
+}
+
+func (h *fakeHost) did(format string, args ...any) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.fail != nil {
+		return h.fail
+	}
+	h.deeds = append(h.deeds, fmt.Sprintf(format, args...))
+	return nil
+}
+
+func (h *fakeHost) all() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return strings.Join(h.deeds, ", ")
+}
+
+func (h *fakeHost) Config() *conf.Config      { return h.options.Config }
+func (h *fakeHost) Journal() *journal.Journal { return h.logs }
+func (h *fakeHost) Done() <-chan struct{}     { return h.done }
+
+func (h *fakeHost) StartListed(context.Context) error { return h.did("start listed") }
+
+func (h *fakeHost) Shutdown(ctx context.Context) error {
+	h.mu.Lock()
+	hang := h.hang
+	h.mu.Unlock()
+	if hang {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return h.did("shutdown")
+}
+
+func (h *fakeHost) List() []actors.Info {
+	return slices.SortedFunc(maps.Values(h.tenants), func(a, b actors.Info) int { return strings.Compare(a.Name.String(), b.Name.String()) })
+}
+
+func (h *fakeHost) Info(name conf.Instance) (actors.Info, error) {
+	i, ok := h.tenants[name]
+	if !ok {
+		return i, actors.ErrUnknownTenant
+	}
+	return i, nil
+}
+
+func (h *fakeHost) Why(name conf.Instance) (actors.Explanation, error) {
+	i, err := h.Info(name)
+	return actors.Explanation{Info: i, Holds: []string{"1 request is inside"}, Next: "sleeps 300 s after its last use"}, err
+}
+
+func (h *fakeHost) Spawn(_ context.Context, name conf.Instance) (actors.Info, error) {
+	if name.Service != "notes" {
+		return actors.Info{}, actors.ErrUnknownService
+	}
+	return actors.Info{Name: name, Listen: "127.0.0.1:20009"}, h.did("spawn %s", name)
+}
+
+func (h *fakeHost) Restart(_ context.Context, name conf.Instance) (actors.Info, error) {
+	return actors.Info{Name: name}, h.did("restart %s", name)
+}
+
+func (h *fakeHost) Stop(_ context.Context, name conf.Instance) error { return h.did("stop %s", name) }
+func (h *fakeHost) Hold(_ context.Context, name conf.Instance) error { return h.did("hold %s", name) }
+func (h *fakeHost) Unhold(_ context.Context, name conf.Instance) error {
+	return h.did("unhold %s", name)
+}
+
+func (h *fakeHost) Register(_ context.Context, names []conf.Instance) (int, error) {
+	return len(names), h.did("register %s", names)
+}
+
+func (h *fakeHost) Forget(_ context.Context, name conf.Instance, deleteData bool) error {
+	return h.did("forget %s %t", name, deleteData)
+}
+
+func (h *fakeHost) SetWeight(_ context.Context, name conf.Instance, weight int) error {
+	return h.did("weight %s %d", name, weight)
+}
+
+func (h *fakeHost) Token(plain string) (ledger.Token, bool) {
+	return ledger.Token{Scope: ledger.ScopeAdmin}, plain == h.options.AdminToken
+}
+
+func (h *fakeHost) IssueToken(_ context.Context, t ledger.Token) (string, error) {
+	return "ten_fresh", h.did("token %s %s:%s", t.Scope, t.Service, t.ID)
+}
+
+// buffer is a writer that a test may read while a verb still writes.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// world is a machine of its own for ten: directories, environment, a tree.
+type world struct {
+	t    *testing.T
+	dir  string // with a tenement.toml in it
+	env  map[string]string
+	host *fakeHost
+	url  string // of the daemon, when one runs
+}
+
+const worldConfig = `
+[service.notes]
+command = "node server.js"
+isolation = "process"
+idle_timeout = 300
+health = "/up"
+
+[service.shop]
+command = "./shop"
+isolation = "process"
+`
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	dir := t.TempDir()
+	w := &world{t: t, dir: dir, host: newFakeHost(t), env: map[string]string{
+		"TENEMENT_CONFIG": filepath.Join(dir, conf.FileName), "TENEMENT_DATA_DIR": filepath.Join(dir, "data"),
+		"RUNTIME_DIRECTORY": filepath.Join(dir, "run"),
+	}}
+	w.write(conf.FileName, worldConfig)
+	return w
+}
+
+func (w *world) write(name, text string) {
+	w.t.Helper()
+	path := filepath.Join(w.dir, name)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) read(name string) string {
+	w.t.Helper()
+	b, err := os.ReadFile(filepath.Join(w.dir, name))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return string(b)
+}
+
+func (w *world) app() (a *app, out, err *buffer) {
+	out, err = &buffer{}, &buffer{}
+	host := func(o actors.Options) (host, error) {
+		w.host.options = o
+		return w.host, nil
+	}
+	return &app{out: out, err: err, env: func(k string) string { return w.env[k] }, host: host}, out, err
+}
+
+// ten carries out one command line.
+func (w *world) ten(args ...string) (code int, stdout, stderr string) {
+	w.t.Helper()
+	a, out, errs := w.app()
+	code = a.runContext(w.t.Context(), args)
+	return code, out.String(), errs.String()
+}
+
+// daemon runs the real listeners and API over the fake tree until the test ends.
+func (w *world) daemon() *daemon {
+	w.t.Helper()
+	a, _, _ := w.app()
+	place, err := a.place()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	d, err := a.startDaemon(daemonOptions{place: place, bind: "127.0.0.1", domain: "localhost", log: zerolog.Nop()})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.url = d.url
+	w.t.Cleanup(func() {
+		if err := d.stop(context.Background()); err != nil {
+			w.t.Errorf("the daemon stopped with %v", err)
+		}
+	})
+	return d
+}
+
+// wants fails the test unless the command line ends this way.
+func (w *world) wants(code int, stdout, stderr string, args ...string) {
+	w.t.Helper()
+	gotCode, out, errs := w.ten(args...)
+	if gotCode != code || out != stdout || (stderr == "") != (errs == "") || !strings.Contains(errs, stderr) {
+		w.t.Errorf("ten %s: exit %d\nstdout %q\nwant   %q (exit %d)\nstderr %q\nwant   %q", strings.Join(args, " "), gotCode, out, stdout, code, errs, stderr)
+	}
+}
+
+// until waits for a condition that another goroutine brings about.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain until %s", what)
+		}
+	}
+}

@@ -1,0 +1,161 @@
+package edge
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// maxAnswerHead bounds the head of a tenant's answer.
+const maxAnswerHead = 64 << 10
+
+// errAnswer is wrapped by everything that makes a tenant's answer unusable.
+var errAnswer = errors.New("the tenant's answer is malformed")
+
+// answer is the head of a tenant's answer, checked. raw lives until the next
+// answer is read into it.
+type answer struct {
+	raw    []byte // status line and header lines
+	lines  int    // where the header lines begin in raw
+	status int
+	reason []byte
+	length int64 // bytes, chunked, or untilClose
+	http10 bool
+	close  bool // the tenant closes after this
+	nom    nominated
+}
+
+// read reads one head, and skips interim answers (1xx). method decides whether
+// there is a body.
+func (a *answer) read(br *bufio.Reader, method []byte) error {
+	for {
+		if err := a.readHead(br); err != nil {
+			return err
+		}
+		if err := a.parse(method); err != nil {
+			return err
+		}
+		if a.status == 101 {
+			return fmt.Errorf("%w: it switches protocols, which nobody asked for", errAnswer)
+		}
+		if a.status >= 200 {
+			return nil
+		}
+	}
+}
+
+// readHead gathers raw up to the empty line.
+func (a *answer) readHead(br *bufio.Reader) error {
+	*a = answer{raw: a.raw[:0]}
+	for {
+		line, err := br.ReadSlice('\n')
+		a.raw = append(a.raw, line...)
+		if len(a.raw) > maxAnswerHead {
+			return fmt.Errorf("%w: a head of more than %d bytes", errAnswer, maxAnswerHead)
+		}
+		if err == bufio.ErrBufferFull {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if a.lines == 0 {
+			a.lines = len(a.raw)
+		} else if len(bytes.TrimRight(line, "\r\n")) == 0 {
+			return nil
+		}
+	}
+}
+
+func (a *answer) parse(method []byte) error {
+	if err := a.parseStatus(bytes.TrimRight(a.raw[:a.lines], "\r\n")); err != nil {
+		return err
+	}
+	a.length = untilClose
+	lengths, codings := 0, 0
+	err := eachField(a.raw[a.lines:], func(name, value []byte) error {
+		switch {
+		case is(name, "content-length"):
+			n, ok := contentLength(value)
+			if !ok || lengths > 0 && n != a.length {
+				return fmt.Errorf("%w: bad Content-Length", errAnswer)
+			}
+			lengths++
+			a.length = n
+		case is(name, "transfer-encoding"):
+			codings++
+			if !is(value, "chunked") {
+				return fmt.Errorf("%w: unknown Transfer-Encoding", errAnswer)
+			}
+		case is(name, "connection"):
+			a.nom.add(value)
+		}
+		return nil
+	})
+	if err == errField {
+		return fmt.Errorf("%w: %w", errAnswer, err)
+	}
+	if err != nil {
+		return err
+	}
+	if codings > 1 || codings == 1 && lengths > 0 {
+		return fmt.Errorf("%w: ambiguous framing", errAnswer)
+	}
+	if codings == 1 {
+		a.length = chunked
+	}
+	if a.bodiless(method) {
+		a.length = noBody
+	}
+	a.close = a.nom.close || a.http10 || a.length == untilClose
+	return nil
+}
+
+// parseStatus reads "HTTP/1.1 200 OK" (RFC 9112, section 4).
+func (a *answer) parseStatus(line []byte) error {
+	version, rest, _ := bytes.Cut(line, []byte(" "))
+	switch string(version) {
+	case "HTTP/1.1":
+	case "HTTP/1.0":
+		a.http10 = true
+	default:
+		return fmt.Errorf("%w: status line %.40q", errAnswer, line)
+	}
+	code, reason, _ := bytes.Cut(rest, []byte(" "))
+	if len(code) != 3 || code[0] < '1' || code[0] > '5' || code[1] < '0' || code[1] > '9' || code[2] < '0' || code[2] > '9' || !isValue(reason) {
+		return fmt.Errorf("%w: status line %.40q", errAnswer, line)
+	}
+	a.status = int(code[0]-'0')*100 + int(code[1]-'0')*10 + int(code[2]-'0')
+	a.reason = reason
+	return nil
+}
+
+// bodiless: RFC 9112, section 6.3, rule 1.
+func (a *answer) bodiless(method []byte) bool {
+	return string(method) == "HEAD" || a.status == 204 || a.status == 304 || a.status < 200
+}
+
+// head appends the answer's head as the client gets it. framing is how the body
+// goes on to this client: bytes, chunked, or untilClose. close: the connection
+// ends after it.
+func (a *answer) head(b []byte, framing int64, close bool) []byte {
+	b = append(b, "HTTP/1.1 "...)
+	b = strconv.AppendInt(b, int64(a.status), 10)
+	b = append(append(append(b, ' '), a.reason...), "\r\n"...)
+	_ = eachField(a.raw[a.lines:], func(name, value []byte) error {
+		if hopByHop(name) || a.nom.has(name) || framing == chunked && is(name, "content-length") {
+			return nil
+		}
+		b = field(b, name, value)
+		return nil
+	})
+	if framing == chunked {
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	}
+	if close {
+		b = append(b, "Connection: close\r\n"...)
+	}
+	return append(b, "\r\n"...)
+}

@@ -1,0 +1,224 @@
+package edge
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"tenement/actors"
+	"tenement/actors/journal"
+	"tenement/actors/ledger"
+	"tenement/conf"
+)
+
+// apiHost is a Host with a few tenants and no processes. It writes down what it
+// was asked to do, and fails with fail when that is set.
+type apiHost struct {
+	Visits // not the API's business: nil, and so a panic
+
+	mu      sync.Mutex
+	config  *conf.Config
+	tenants map[conf.Instance]actors.Info
+	tokens  map[string]ledger.Token
+	logs    *journal.Journal
+	done    []string
+	fail    error
+}
+
+func apiName(s string) conf.Instance {
+	name, err := conf.ParseInstance(s)
+	if err != nil {
+		panic(err)
+	}
+	return name
+}
+
+// newAPIHost has alice awake and bob asleep in notes, alice in shop, an admin
+// token, one of alice's anywhere, and one of bob's in notes.
+func newAPIHost(t *testing.T) *apiHost {
+	dir := t.TempDir()
+	h := &apiHost{
+		config:  &conf.Config{Services: map[string]*conf.Service{"notes": {Name: "notes"}, "shop": {Name: "shop"}}},
+		tenants: map[conf.Instance]actors.Info{},
+		tokens: map[string]ledger.Token{
+			"admin":     {Scope: ledger.ScopeAdmin},
+			"alice":     {Scope: ledger.ScopeTenant, ID: "alice"},
+			"notes-bob": {Scope: ledger.ScopeTenant, Service: "notes", ID: "bob"},
+		},
+		logs: journal.Open(t.TempDir(), 1<<20),
+	}
+	for _, name := range []string{"notes:alice", "notes:bob", "shop:alice"} {
+		i := actors.Info{Name: apiName(name), State: "asleep", Health: "unknown", Weight: 100, DataDir: dir + "/" + strings.ReplaceAll(name, ":", "/")}
+		if name == "notes:alice" {
+			i.State, i.Health, i.Pid, i.Listen, i.Socket, i.Port = "running", "healthy", 4711, "127.0.0.1:20001", "/run/a.sock", 20001
+		}
+		h.tenants[i.Name] = i
+	}
+	return h
+}
+
+func (h *apiHost) did(format string, args ...any) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.fail != nil {
+		return h.fail
+	}
+	h.done = append(h.done, fmt.Sprintf(format, args...))
+	return nil
+}
+
+func (h *apiHost) deeds() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.done)
+}
+
+func (h *apiHost) find(name conf.Instance) (actors.Info, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.fail != nil {
+		return actors.Info{}, h.fail
+	}
+	i, ok := h.tenants[name]
+	if !ok {
+		return i, fmt.Errorf("%s: %w", name, actors.ErrUnknownTenant)
+	}
+	return i, nil
+}
+
+func (h *apiHost) Config() *conf.Config      { return h.config }
+func (h *apiHost) Journal() *journal.Journal { return h.logs }
+
+func (h *apiHost) List() []actors.Info {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.SortedFunc(maps.Values(h.tenants), func(a, b actors.Info) int { return cmp.Compare(a.Name.String(), b.Name.String()) })
+}
+
+func (h *apiHost) Info(name conf.Instance) (actors.Info, error) { return h.find(name) }
+
+func (h *apiHost) Why(name conf.Instance) (actors.Explanation, error) {
+	i, err := h.find(name)
+	return actors.Explanation{Info: i, Holds: []string{"one request is inside"}, Next: "sleeps 300 s after its last use"}, err
+}
+
+func (h *apiHost) Spawn(_ context.Context, name conf.Instance) (actors.Info, error) {
+	if err := h.did("spawn %s", name); err != nil {
+		return actors.Info{}, err
+	}
+	return actors.Info{Name: name, Socket: "/run/x.sock", Port: 20002, Listen: "127.0.0.1:20002"}, nil
+}
+
+func (h *apiHost) Restart(_ context.Context, name conf.Instance) (actors.Info, error) {
+	if err := h.did("restart %s", name); err != nil {
+		return actors.Info{}, err
+	}
+	return h.find(name)
+}
+
+func (h *apiHost) Stop(_ context.Context, name conf.Instance) error { return h.did("stop %s", name) }
+func (h *apiHost) Hold(_ context.Context, name conf.Instance) error { return h.did("hold %s", name) }
+func (h *apiHost) Unhold(_ context.Context, name conf.Instance) error {
+	return h.did("unhold %s", name)
+}
+
+func (h *apiHost) Register(_ context.Context, names []conf.Instance) (added int, err error) {
+	for _, name := range names {
+		if _, known := h.tenants[name]; !known {
+			added++
+		}
+		if err := h.did("register %s", name); err != nil {
+			return 0, err
+		}
+	}
+	return added, nil
+}
+
+func (h *apiHost) Forget(_ context.Context, name conf.Instance, deleteData bool) error {
+	return h.did("forget %s %t", name, deleteData)
+}
+
+func (h *apiHost) SetWeight(_ context.Context, name conf.Instance, weight int) error {
+	return h.did("weight %s %d", name, weight)
+}
+
+func (h *apiHost) Token(plain string) (ledger.Token, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	token, ok := h.tokens[plain]
+	return token, ok
+}
+
+func (h *apiHost) revoke(plain string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.tokens, plain)
+}
+
+func (h *apiHost) IssueToken(_ context.Context, t ledger.Token) (string, error) {
+	return "ten_new", h.did("token %s %s:%s %q", t.Scope, t.Service, t.ID, t.Description)
+}
+
+// asker is the API over a fake host, and somebody who asks.
+type asker struct {
+	*API
+	host *apiHost
+}
+
+func newAsker(t *testing.T) asker {
+	h := newAPIHost(t)
+	return asker{NewAPI(APIOptions{Host: h, Log: zerolog.Nop()}), h}
+}
+
+// ask makes a call with a token ("" = none, "local" = by the control socket).
+func (d asker) ask(token, method, target, body string) Reply {
+	return d.Serve(context.Background(), apiCall(token, method, target, body))
+}
+
+func apiCall(token, method, target, body string) *Call {
+	path, query, _ := strings.Cut(target, "?")
+	c := &Call{Method: method, Path: path, Body: []byte(body), Remote: netip.MustParseAddr("192.0.2.1"), Local: token == "local"}
+	c.Query, _ = url.ParseQuery(query)
+	if token != "" && token != "local" {
+		c.Authorization = "Bearer " + token
+	}
+	return c
+}
+
+// wants fails the test unless the reply has this status and says this.
+func (r Reply) wants(t *testing.T, status int, says string) {
+	t.Helper()
+	if r.Status != status || !strings.Contains(string(r.Body), says) {
+		t.Errorf("got %d %s, want %d with %q", r.Status, r.Body, status, says)
+	}
+	if status >= 400 && r.errorText() == "" {
+		t.Errorf("a refusal without a JSON error: %d %q", r.Status, r.Body)
+	}
+}
+
+func (r Reply) errorText() string {
+	var e ErrorJSON
+	if json.Unmarshal(r.Body, &e) != nil {
+		return ""
+	}
+	return e.Error
+}
+
+func decodedReply[T any](t *testing.T, r Reply) T {
+	t.Helper()
+	var v T
+	if err := json.Unmarshal(r.Body, &v); err != nil || r.Status > 299 {
+		t.Fatalf("%d %s: %v", r.Status, r.Body, err)
+	}
+	return v
+}

@@ -1,0 +1,150 @@
+package edge
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"tenement/actors/journal"
+	"tenement/conf"
+	"tenement/sandbox"
+)
+
+// Lines in one answer, as the journal bounds them too.
+const (
+	defaultLogLimit = 100
+	maxLogLimit     = 10_000
+)
+
+// logFilter is which lines a caller asked for and may see.
+type logFilter struct {
+	who     caller
+	service string // "" = all
+	id      string // "" = all; a tenant token's own id
+	stream  sandbox.Stream
+	search  string
+	limit   int
+}
+
+// logFilterOf reads the query. A tenant token sees its own id when it names
+// none, and is refused when it names another's.
+func logFilterOf(r *apiRequest) (f logFilter, refused *Reply) {
+	f = logFilter{who: r.who, search: r.Query.Get("search"), limit: defaultLogLimit}
+	if f.service, refused = queryName(r, "process"); refused != nil {
+		return f, refused
+	}
+	if f.id, refused = queryName(r, "id"); refused != nil {
+		return f, refused
+	}
+	if refused := f.narrow(); refused != nil {
+		return f, refused
+	}
+	switch level := r.Query.Get("level"); level {
+	case "":
+	case LevelStdout:
+		f.stream = sandbox.Stdout
+	case LevelStderr:
+		f.stream = sandbox.Stderr
+	default:
+		return f, refusep(http.StatusBadRequest, "level=%s: stdout or stderr is expected", clipText(level))
+	}
+	if text := r.Query.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxLogLimit {
+			return f, refusep(http.StatusBadRequest, "limit=%s: a number from 1 to %d is expected", clipText(text), maxLogLimit)
+		}
+		f.limit = n
+	}
+	return f, nil
+}
+
+// queryName reads one part of a tenant's name; "" when it is not given.
+func queryName(r *apiRequest, param string) (string, *Reply) {
+	text := r.Query.Get(param)
+	if text == "" {
+		return "", nil
+	}
+	name, err := conf.Name(text)
+	if err != nil {
+		return "", refusep(http.StatusBadRequest, "%s=%v", param, err)
+	}
+	return name, nil
+}
+
+// narrow brings the filter down to what a tenant token may see.
+func (f *logFilter) narrow() *Reply {
+	if f.who.admin {
+		return nil
+	}
+	own := f.who.token
+	if (f.id != "" && f.id != own.ID) || (f.service != "" && own.Service != "" && f.service != own.Service) {
+		return refusep(http.StatusForbidden, "this token is not for the logs of another tenant")
+	}
+	f.id = own.ID
+	f.service = cmp.Or(f.service, own.Service)
+	return nil
+}
+
+// lets reports whether a line of this tenant's is one that was asked for and
+// may be seen. It is asked of every line, whatever the journal was asked for.
+func (f logFilter) lets(name conf.Instance) bool {
+	return f.who.may(name) && (f.service == "" || f.service == name.Service) && (f.id == "" || f.id == name.ID)
+}
+
+// query is what the journal is asked for one service, or for all of them.
+func (f logFilter) query(service string) journal.Query {
+	q := journal.Query{Service: service, Stream: f.stream, Search: f.search, Limit: f.limit}
+	if service != "" && f.id != "" {
+		q.Service, q.Name = "", &conf.Instance{Service: service, ID: f.id}
+	}
+	return q
+}
+
+func (a *API) logs(ctx context.Context, r *apiRequest) Reply {
+	f, refused := logFilterOf(r)
+	if refused != nil {
+		return *refused
+	}
+	var lines []journal.Entry
+	for _, service := range a.logServices(f) {
+		found, err := a.host.Journal().Query(ctx, f.query(service))
+		if err != nil {
+			return a.failed("cannot read the logs", err)
+		}
+		lines = append(lines, found...)
+	}
+	lines = slices.DeleteFunc(lines, func(e journal.Entry) bool { return !f.lets(e.Name) })
+	slices.SortStableFunc(lines, func(x, y journal.Entry) int { return x.Time.Compare(y.Time) })
+	if len(lines) > f.limit {
+		lines = lines[len(lines)-f.limit:]
+	}
+	list := make([]LogJSON, len(lines))
+	for i, line := range lines {
+		list[i] = logJSON(line)
+	}
+	return answerJSON(http.StatusOK, list)
+}
+
+// logServices are the services to ask the journal for, one by one. An id
+// without a service may live in any: the journal knows whole names only, and
+// its limit has to count that id's lines.
+func (a *API) logServices(f logFilter) []string {
+	if f.service != "" || f.id == "" {
+		return []string{f.service}
+	}
+	services := map[string]bool{}
+	for service := range a.host.Config().Services {
+		services[service] = true
+	}
+	for _, info := range a.host.List() { // of services that left the file
+		services[info.Name.Service] = true
+	}
+	names := make([]string, 0, len(services))
+	for service := range services {
+		names = append(names, service)
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,153 @@
+package edge
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// errTruncated is a message that ended before its end.
+var errTruncated = errors.New("the message was cut short")
+
+// maxTrailer bounds what may follow the last chunk.
+const maxTrailer = 16 << 10
+
+// bodyReader reads the body of one message strictly: it gives io.EOF only at the
+// end that the framing names; an earlier end is errTruncated.
+type bodyReader struct {
+	br   *bufio.Reader
+	left int64 // of the body or of the chunk; untilClose
+	mode int64 // what the head said: bytes, chunked, untilClose
+	done bool
+}
+
+func newBodyReader(br *bufio.Reader, length int64) bodyReader {
+	b := bodyReader{br: br, mode: length}
+	switch {
+	case length > 0:
+		b.left = length
+	case length == noBody:
+		b.done = true
+	}
+	return b
+}
+
+func (b *bodyReader) Read(p []byte) (int, error) {
+	if b.done {
+		return 0, io.EOF
+	}
+	if b.mode == untilClose {
+		n, err := b.br.Read(p)
+		b.done = err == io.EOF
+		return n, err
+	}
+	if b.mode == chunked && b.left == 0 {
+		if err := b.nextChunk(); err != nil || b.done {
+			return 0, orEOF(err)
+		}
+	}
+	n, err := b.br.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	if err != nil {
+		return n, truncated(err)
+	}
+	if b.left > 0 {
+		return n, nil
+	}
+	if b.mode == chunked {
+		return n, b.endOfLine()
+	}
+	b.done = true
+	return n, nil
+}
+
+// ready reports that a Read would not have to wait for the network.
+func (b *bodyReader) ready() bool { return b.done || b.br.Buffered() > 0 }
+
+// orEOF is the end of a body, unless something went wrong there.
+func orEOF(err error) error {
+	if err == nil {
+		return io.EOF
+	}
+	return err
+}
+
+func truncated(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return errTruncated
+	}
+	return err
+}
+
+// nextChunk reads a chunk's size (RFC 9112, section 7.1): hexadecimal digits,
+// at most 15 of them, extensions ignored, CR LF and nothing looser.
+func (b *bodyReader) nextChunk() error {
+	line, err := b.line()
+	if err != nil {
+		return err
+	}
+	size, digits := int64(0), 0
+	for digits < len(line) {
+		d, ok := hexDigit(line[digits])
+		if !ok {
+			break
+		}
+		size, digits = size<<4|d, digits+1
+	}
+	if digits == 0 || digits > 15 || digits < len(line) && line[digits] != ';' {
+		return fmt.Errorf("bad chunk size %.20q", line)
+	}
+	if size == 0 {
+		b.done = true
+		return b.skipTrailer()
+	}
+	b.left = size
+	return nil
+}
+
+func hexDigit(c byte) (int64, bool) {
+	switch {
+	case '0' <= c && c <= '9':
+		return int64(c - '0'), true
+	case 'a' <= c && c <= 'f':
+		return int64(c-'a') + 10, true
+	case 'A' <= c && c <= 'F':
+		return int64(c-'A') + 10, true
+	}
+	return 0, false
+}
+
+// line reads a line that ends with CR LF.
+func (b *bodyReader) line() ([]byte, error) {
+	line, err := b.br.ReadSlice('\n')
+	if err == bufio.ErrBufferFull {
+		return nil, errors.New("a chunk line without end")
+	}
+	if err != nil {
+		return nil, truncated(err)
+	}
+	if len(line) < 2 || line[len(line)-2] != '\r' {
+		return nil, fmt.Errorf("a chunk line that does not end with CR LF: %.20q", line)
+	}
+	return line[:len(line)-2], nil
+}
+
+func (b *bodyReader) endOfLine() error {
+	line, err := b.line()
+	if err == nil && len(line) > 0 {
+		err = fmt.Errorf("a chunk longer than its size: %.20q", line)
+	}
+	return err
+}
+
+func (b *bodyReader) skipTrailer() error {
+	for n := 0; n < maxTrailer; {
+		line, err := b.line()
+		if err != nil || len(line) == 0 {
+			return err
+		}
+		n += len(line)
+	}
+	return errors.New("a trailer that is too long")
+}

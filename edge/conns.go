@@ -1,0 +1,184 @@
+package edge
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"tenement/sandbox"
+)
+
+// dialTimeout bounds a connect: the tenant listens on this machine, so only a
+// full backlog makes it wait.
+const dialTimeout = 5 * time.Second
+
+// An idle connection is kept for idleTime only: a tenant that can do one thing
+// at a time is blocked for everybody else while we hold one open. It is looked
+// at before reuse when it has idled for peekAfter.
+const (
+	idleTime  = 250 * time.Millisecond
+	peekAfter = 5 * time.Millisecond
+)
+
+// conns are the edge's connections to one generation of a tenant: idle ones on
+// a lock-free stack, last in first out, without a goroutine each.
+type conns struct {
+	endpoint sandbox.Endpoint
+	idle     atomic.Pointer[resting]
+	closed   atomic.Bool
+	sweeping atomic.Bool // a sweep of idle ones is due
+}
+
+// resting is an idle connection on the stack. A node is never pushed twice,
+// which is what makes the compare-and-swap safe.
+type resting struct {
+	u     *upstream
+	since time.Time
+	next  *resting
+}
+
+// upstream is one connection to a tenant. Its reader is lent to it while an
+// exchange is under way, so that an idle one is small.
+type upstream struct {
+	net.Conn
+	reused bool
+	killed atomic.Bool // by the watcher, or because the exchange failed
+}
+
+// NewConns makes the pool for one generation of a tenant. Close closes what
+// idles; what is in use is closed when it is given back.
+func NewConns(e sandbox.Endpoint) io.Closer { return &conns{endpoint: e} }
+
+func (c *conns) Close() error {
+	c.closed.Store(true)
+	for {
+		u := c.pop()
+		if u == nil {
+			return nil
+		}
+		u.u.Close()
+	}
+}
+
+// get gives an idle connection that still stands, or a new one.
+func (c *conns) get(ctx context.Context) (*upstream, error) {
+	for {
+		r := c.pop()
+		if r == nil {
+			return c.dial(ctx)
+		}
+		if time.Since(r.since) < peekAfter || r.u.stands() {
+			r.u.reused = true
+			return r.u, nil
+		}
+		r.u.Close()
+	}
+}
+
+func (c *conns) dial(ctx context.Context) (*upstream, error) {
+	d := net.Dialer{Timeout: dialTimeout, KeepAlive: -1}
+	conn, err := d.DialContext(ctx, c.endpoint.Network, c.endpoint.Address)
+	if err != nil {
+		return nil, err
+	}
+	return &upstream{Conn: conn}, nil
+}
+
+// put gives a connection back after an exchange that left it clean.
+func (c *conns) put(u *upstream) {
+	if c.closed.Load() || u.killed.Load() {
+		u.Close()
+		return
+	}
+	c.push(&resting{u: u, since: time.Now()})
+	if c.closed.Load() {
+		_ = c.Close() // closed between the two looks
+		return
+	}
+	if !c.sweeping.Swap(true) {
+		time.AfterFunc(idleTime, c.sweep)
+	}
+}
+
+// sweep closes what has idled too long and comes again while something idles.
+func (c *conns) sweep() {
+	var young *resting
+	for r := c.idle.Swap(nil); r != nil; {
+		next := r.next
+		if time.Since(r.since) >= idleTime {
+			r.u.Close()
+		} else {
+			young = &resting{u: r.u, since: r.since, next: young}
+		}
+		r = next
+	}
+	c.sweeping.Store(young != nil)
+	if young != nil {
+		time.AfterFunc(idleTime/2, c.sweep)
+	}
+	for ; young != nil; young = young.next { // oldest first: the youngest ends on top
+		c.push(&resting{u: young.u, since: young.since})
+	}
+	if c.closed.Load() {
+		_ = c.Close()
+	}
+}
+
+func (c *conns) push(r *resting) {
+	for {
+		r.next = c.idle.Load()
+		if c.idle.CompareAndSwap(r.next, r) {
+			return
+		}
+	}
+}
+
+func (c *conns) pop() *resting {
+	for {
+		r := c.idle.Load()
+		if r == nil || c.idle.CompareAndSwap(r, r.next) {
+			return r
+		}
+	}
+}
+
+// stands peeks: no byte and no end is what an idle connection looks like.
+func (u *upstream) stands() bool {
+	sc, ok := u.Conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	fine := false
+	err = raw.Read(func(fd uintptr) bool {
+		var b [1]byte
+		_, _, e := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		fine = errors.Is(e, syscall.EAGAIN)
+		return true
+	})
+	return err == nil && fine
+}
+
+// kill closes a connection whose exchange is over before its time, from any
+// goroutine.
+func (u *upstream) kill() {
+	if !u.killed.Swap(true) {
+		u.Close()
+	}
+}
+
+// readers are lent to connections in use.
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 16<<10) }}
+
+// buffers carry what goes to clients: large enough that one write takes a head
+// and a usual body, and that a large body costs few.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 64<<10); return &b }}

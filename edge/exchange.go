@@ -1,0 +1,118 @@
+package edge
+
+import (
+	"context"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// watchAfter is how long a request may take before its client is watched: most
+// are over by then, and a watch costs two system calls.
+const watchAfter = 20 * time.Millisecond
+
+// exchange is one request and its answer, from the handler's first line to its
+// last. It is used again for the next.
+type exchange struct {
+	request
+	client *client
+	body   io.Reader // what the server reads of the client's body; nil = none
+	answer answer
+
+	started bool // something of the answer has been sent
+	ends    bool // the client's connection ends after this
+
+	up     atomic.Pointer[upstream] // killed when the client leaves
+	left   atomic.Bool
+	cancel atomic.Pointer[context.CancelFunc] // of what waits; called when the client leaves
+
+	watcher *watcher
+	timer   *time.Timer
+	mu      sync.Mutex // between the timer and finish
+	over    bool
+	number  uint64 // of the watch; 0 = none
+}
+
+var exchanges = sync.Pool{New: func() any { return &exchange{} }}
+
+// begin takes an exchange from the pool and starts the time to its watch.
+func begin(c *client, w *watcher) *exchange {
+	x := exchanges.Get().(*exchange)
+	x.client, x.watcher = c, w
+	if x.timer == nil {
+		x.timer = time.AfterFunc(watchAfter, x.watch)
+	} else {
+		x.timer.Reset(watchAfter)
+	}
+	return x
+}
+
+// finish ends the watch, for good: no call of gone is under way or comes later.
+func (x *exchange) finish() {
+	stopped := x.timer.Stop()
+	x.mu.Lock()
+	x.over = true
+	number := x.number
+	x.mu.Unlock()
+	if number != 0 {
+		x.watcher.remove(x.client.Conn, number)
+	}
+	if cancel := x.cancel.Swap(nil); cancel != nil {
+		(*cancel)()
+	}
+	if stopped || number != 0 { // else the timer's call may still come, and must not meet the next request
+		x.forget()
+		exchanges.Put(x)
+	}
+}
+
+// forget makes an exchange as good as new, but for its timer and its buffer.
+func (x *exchange) forget() {
+	x.request, x.client, x.body = request{}, nil, nil
+	x.answer = answer{raw: x.answer.raw[:0]}
+	x.started, x.ends, x.over, x.number = false, false, false, 0
+	x.up.Store(nil)
+	x.left.Store(false)
+}
+
+// context ends when the client leaves, or with the exchange.
+func (x *exchange) context(parent context.Context) context.Context {
+	ctx, cancel := context.WithCancel(parent)
+	x.cancel.Store(&cancel)
+	if x.left.Load() {
+		cancel()
+	}
+	return ctx
+}
+
+// watch has the client watched from now on.
+func (x *exchange) watch() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.over && x.number == 0 {
+		x.number = x.watcher.add(x.client.Conn, x.gone)
+	}
+}
+
+// gone: the client has left. What waits for it ends.
+func (x *exchange) gone() {
+	x.left.Store(true)
+	if u := x.up.Load(); u != nil {
+		u.kill()
+	}
+	if cancel := x.cancel.Load(); cancel != nil {
+		(*cancel)()
+	}
+}
+
+// attach makes a connection to the tenant this exchange's own, to be killed
+// when the client leaves. False: it has left already.
+func (x *exchange) attach(u *upstream) bool {
+	x.up.Store(u)
+	if x.left.Load() {
+		u.kill()
+		return false
+	}
+	return true
+}

@@ -1,0 +1,155 @@
+package edge
+
+import (
+	"bytes"
+	"errors"
+)
+
+// errField is a header line that is not one (RFC 9112, section 5).
+var errField = errors.New("malformed header line")
+
+// eachField calls f with every name and value of raw header lines, values
+// without surrounding white space, until f says stop or a line is malformed:
+// folded, without a colon, with a space before it, or with a control byte.
+func eachField(raw []byte, f func(name, value []byte) error) error {
+	for len(raw) > 0 {
+		line, rest, _ := bytes.Cut(raw, []byte("\n"))
+		raw = rest
+		line = bytes.TrimSuffix(line, []byte("\r"))
+		if len(line) == 0 {
+			return nil
+		}
+		colon := bytes.IndexByte(line, ':')
+		if colon <= 0 || !isToken(line[:colon]) {
+			return errField
+		}
+		value := bytes.Trim(line[colon+1:], " \t")
+		if !isValue(value) {
+			return errField
+		}
+		if err := f(line[:colon], value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tokenBytes is tchar of RFC 9110, section 5.6.2.
+var tokenBytes = func() (t [256]bool) {
+	for _, c := range "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" {
+		t[c] = true
+	}
+	return t
+}()
+
+func isToken(b []byte) bool {
+	for _, c := range b {
+		if !tokenBytes[c] {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+// isValue refuses control bytes but tab: a bare CR or NUL reads differently to
+// different servers.
+func isValue(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// is compares a header name without regard to case; lower is lower-case.
+func is(name []byte, lower string) bool {
+	if len(name) != len(lower) {
+		return false
+	}
+	for i, c := range name {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// hopByHop are the headers that end at each hop (RFC 9110, section 7.6.1), and
+// those that only one hop can honour.
+func hopByHop(name []byte) bool {
+	switch len(name) {
+	case 2:
+		return is(name, "te")
+	case 7:
+		return is(name, "upgrade") || is(name, "trailer")
+	case 10:
+		return is(name, "connection") || is(name, "keep-alive")
+	case 16:
+		return is(name, "proxy-connection")
+	case 17:
+		return is(name, "transfer-encoding")
+	case 18:
+		return is(name, "proxy-authenticate")
+	case 19:
+		return is(name, "proxy-authorization")
+	}
+	return false
+}
+
+// eachListed calls f with the members of a comma-separated value.
+func eachListed(value []byte, f func(member []byte)) {
+	for len(value) > 0 {
+		member, rest, _ := bytes.Cut(value, []byte(","))
+		value = rest
+		if member = bytes.Trim(member, " \t"); len(member) > 0 {
+			f(member)
+		}
+	}
+}
+
+// nominated is what Connection headers named as hop-by-hop. Framing and Host
+// cannot be: a client would take them away from the request it came with.
+type nominated struct {
+	names [][]byte
+	close bool
+}
+
+func (n *nominated) add(value []byte) {
+	eachListed(value, func(m []byte) {
+		switch {
+		case is(m, "close"):
+			n.close = true
+		case is(m, "keep-alive"), is(m, "host"), is(m, "content-length"), is(m, "transfer-encoding"):
+		default:
+			n.names = append(n.names, m)
+		}
+	})
+}
+
+func (n *nominated) has(name []byte) bool {
+	for _, m := range n.names {
+		if bytes.EqualFold(m, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// contentLength parses a Content-Length: digits only, no sign, below 2^62.
+func contentLength(value []byte) (int64, bool) {
+	if len(value) == 0 || len(value) > 19 {
+		return 0, false
+	}
+	var n int64
+	for _, c := range value {
+		if c < '0' || c > '9' || n > (1<<62)/10 {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
+}

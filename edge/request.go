@@ -1,0 +1,248 @@
+package edge
+
+import (
+	"bytes"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Body lengths that are not a number of bytes.
+const (
+	noBody     int64 = 0
+	chunked    int64 = -1
+	untilClose int64 = -2
+)
+
+// request is a client's request in parts that were checked; the bytes belong to
+// the server and live until the handler returns.
+type request struct {
+	method  []byte
+	target  []byte // origin form, or "*"
+	host    hostname
+	headers []byte // raw lines, without the request line
+	length  int64  // of the body: bytes, noBody or chunked
+	http10  bool
+	close   bool // the client wants the connection closed after this
+	remote  netip.Addr
+	trusted bool // remote is one of trusted_proxies
+	secure  bool // came over TLS
+}
+
+// fault is a request that is answered by the edge itself.
+type fault struct {
+	status int
+	reason string // for operators
+}
+
+func (f *fault) Error() string { return f.reason }
+
+// check reads the header lines once and fills in what they say about host,
+// framing and connection. length is what the server made of the framing: this
+// must agree, or two readers of one message would part.
+func (r *request) check(length int64) error {
+	var hosts, lengths, codings int
+	var host []byte
+	declared := noBody
+	err := eachField(r.headers, func(name, value []byte) error {
+		switch {
+		case is(name, "host"):
+			hosts++
+			host = value
+		case is(name, "content-length"):
+			n, ok := contentLength(value)
+			if !ok || lengths > 0 && n != declared {
+				return &fault{400, "bad Content-Length"}
+			}
+			lengths++
+			declared = n
+		case is(name, "transfer-encoding"):
+			codings++
+			if !is(value, "chunked") {
+				return &fault{501, "unknown Transfer-Encoding"}
+			}
+		case is(name, "connection"):
+			var n nominated
+			n.add(value)
+			r.close = r.close || n.close
+		}
+		return nil
+	})
+	if err == errField {
+		return &fault{400, err.Error()}
+	}
+	if err != nil {
+		return err
+	}
+	switch {
+	case codings > 1 || codings == 1 && (lengths > 0 || r.http10):
+		return &fault{400, "ambiguous framing"}
+	case codings == 1:
+		declared = chunked
+	}
+	if declared != length {
+		return &fault{400, "framing that the server read differently"}
+	}
+	r.length = declared
+	return r.checkHost(hosts, host)
+}
+
+// checkHost makes sure there is one host, whatever form the target has.
+func (r *request) checkHost(hosts int, host []byte) error {
+	if hosts != 1 {
+		return &fault{400, strconv.Itoa(hosts) + " Host headers"}
+	}
+	var err error
+	if r.host, err = parseHost(string(host)); err != nil {
+		return &fault{400, err.Error()}
+	}
+	return r.checkTarget()
+}
+
+// checkTarget brings an absolute-form target to origin form. Its authority has
+// to be the Host: otherwise one of the two was meant for somebody else.
+func (r *request) checkTarget() error {
+	for _, c := range r.target {
+		if c <= ' ' || c >= 0x7f {
+			return &fault{400, "bad request target"}
+		}
+	}
+	switch {
+	case len(r.target) > 0 && r.target[0] == '/':
+		return nil
+	case string(r.target) == "*" && string(r.method) == "OPTIONS":
+		return nil
+	}
+	_, rest, found := bytes.Cut(r.target, []byte("://"))
+	if !found {
+		return &fault{400, "bad request target"}
+	}
+	end := bytes.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
+	}
+	authority, err := parseHost(string(rest[:end]))
+	if err != nil || !authority.same(r.host) {
+		return &fault{400, "request target for another host"}
+	}
+	r.target = rest[end:]
+	if len(r.target) == 0 || r.target[0] != '/' {
+		r.target = append([]byte("/"), r.target...)
+	}
+	return nil
+}
+
+// path is the target without its query.
+func (r *request) path() string {
+	path, _, _ := strings.Cut(string(r.target), "?")
+	return path
+}
+
+// head appends the request's head as the tenant gets it: rebuilt from checked
+// parts, hop-by-hop and spoofed headers left out, ours added.
+func (r *request) head(b []byte) []byte {
+	b = append(b, r.method...)
+	b = append(b, ' ')
+	b = append(b, r.target...)
+	b = append(b, " HTTP/1.1\r\nHost: "...)
+	b = r.host.appendTo(b)
+	b = append(b, "\r\n"...)
+	var nom nominated
+	_ = eachField(r.headers, func(name, value []byte) error {
+		if is(name, "connection") {
+			nom.add(value)
+		}
+		return nil
+	})
+	var told forwardedBy
+	_ = eachField(r.headers, func(name, value []byte) error {
+		switch {
+		case r.trusted && told.take(name, value):
+		case r.drops(name) || nom.has(name):
+		default:
+			b = field(b, name, value)
+		}
+		return nil
+	})
+	if r.length == chunked {
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	} else if r.length > 0 || r.sendsLength() {
+		b = append(b, "Content-Length: "...)
+		b = append(strconv.AppendInt(b, r.length, 10), "\r\n"...)
+	}
+	return r.forwarded(b, told)
+}
+
+// drops says which of the client's headers never reach a tenant.
+func (r *request) drops(name []byte) bool {
+	if bytes.IndexByte(name, '_') >= 0 {
+		return true // CGI-like servers read X_Forwarded_For as X-Forwarded-For
+	}
+	if hopByHop(name) {
+		return true
+	}
+	switch {
+	case is(name, "host"), is(name, "content-length"), is(name, "expect"):
+		return true // ours, or dealt with by the server
+	case is(name, "x-forwarded-for"), is(name, "x-forwarded-proto"), is(name, "x-forwarded-host"):
+		return true // ours
+	case is(name, "forwarded"):
+		return !r.trusted
+	}
+	return false
+}
+
+// sendsLength: methods that have a meaning with a body say so when it is empty
+// (RFC 9110, section 8.6).
+func (r *request) sendsLength() bool {
+	m := string(r.method)
+	return m == "POST" || m == "PUT" || m == "PATCH"
+}
+
+// forwardedBy is what a trusted proxy said of where a request came from.
+type forwardedBy struct {
+	chain, proto, host []byte
+}
+
+func (f *forwardedBy) take(name, value []byte) bool {
+	switch {
+	case is(name, "x-forwarded-for"):
+		f.chain = append(append(f.chain, value...), ", "...)
+	case is(name, "x-forwarded-proto"):
+		f.proto = value
+	case is(name, "x-forwarded-host"):
+		f.host = value
+	default:
+		return false
+	}
+	return true
+}
+
+// forwarded appends where the request came from, and the end of the head.
+func (r *request) forwarded(b []byte, told forwardedBy) []byte {
+	b = append(append(b, "X-Forwarded-For: "...), told.chain...)
+	b = r.remote.AppendTo(b)
+	b = append(b, "\r\nX-Forwarded-Proto: "...)
+	switch {
+	case told.proto != nil:
+		b = append(b, told.proto...)
+	case r.secure:
+		b = append(b, "https"...)
+	default:
+		b = append(b, "http"...)
+	}
+	b = append(b, "\r\nX-Forwarded-Host: "...)
+	if told.host != nil {
+		b = append(b, told.host...)
+	} else {
+		b = r.host.appendTo(b)
+	}
+	return append(b, "\r\n\r\n"...)
+}
+
+func field(b, name, value []byte) []byte {
+	b = append(b, name...)
+	b = append(b, ": "...)
+	b = append(b, value...)
+	return append(b, "\r\n"...)
+}

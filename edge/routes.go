@@ -1,0 +1,111 @@
+package edge
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"tenement/conf"
+)
+
+// Who says who may call a route.
+type Who string
+
+// From nobody in particular to the operator.
+const (
+	WhoPublic Who = "public" // no token
+	WhoAny    Who = "any"    // any valid token; sees its own
+	WhoScoped Who = "scoped" // a token of the tenant's, or an admin token; logs: sees its own
+	WhoAdmin  Who = "admin"
+)
+
+// Route is one row of the API: what it answers to, who may ask, and in what shapes.
+type Route struct {
+	Method   string
+	Pattern  string // "{instance}" stands for one segment, S:I
+	Who      Who
+	About    string
+	Request  any // zero value of the body's type; nil = no body
+	Response any // zero value of the answer's type; nil = 204
+	Query    []string
+
+	handle func(a *API, ctx context.Context, r *apiRequest) Reply
+}
+
+// Routes is the whole API, in the order of the reference page.
+func Routes() []Route { return slices.Clone(apiRoutes) }
+
+const instanceSegment = "{instance}"
+
+// apiRoutes is filled by init because the handlers' type leads back to it.
+var apiRoutes []Route
+
+func init() {
+	apiRoutes = []Route{
+		{Method: "GET", Pattern: "/", Who: WhoPublic, About: "What this is", Response: "", handle: (*API).root},
+		{Method: "GET", Pattern: "/health", Who: WhoPublic, About: "The daemon is up", Response: StatusJSON{}, handle: (*API).alive},
+		{Method: "GET", Pattern: "/api/instances", Who: WhoAny, About: "Running tenants; all=true: everybody registered", Query: []string{"all"}, Response: []InstanceJSON{}, handle: (*API).list},
+		{Method: "POST", Pattern: "/api/instances/spawn", Who: WhoScoped, About: "Registers and wakes a tenant, waits until it listens", Request: NameRequest{}, Response: StartedJSON{}, handle: (*API).spawn},
+		{Method: "POST", Pattern: "/api/instances/register", Who: WhoAdmin, About: "Makes tenants known without starting them", Request: RegisterRequest{}, Response: RegisteredJSON{}, handle: (*API).register},
+		{Method: "POST", Pattern: "/api/instances/forget", Who: WhoAdmin, About: "Ends and unregisters a tenant; keeps its data unless told", Request: ForgetRequest{}, handle: (*API).forget},
+		{Method: "DELETE", Pattern: "/api/instances/{instance}", Who: WhoScoped, About: "Puts a tenant to sleep now", handle: (*API).stop},
+		{Method: "POST", Pattern: "/api/instances/{instance}/restart", Who: WhoScoped, About: "Restarts a tenant, wakes a sleeper", Response: StartedJSON{}, handle: (*API).restart},
+		{Method: "POST", Pattern: "/api/instances/{instance}/hold", Who: WhoScoped, About: "Keeps a tenant asleep until unhold, spawn or restart", handle: (*API).hold},
+		{Method: "POST", Pattern: "/api/instances/{instance}/unhold", Who: WhoScoped, About: "Lets a held tenant wake again", handle: (*API).unhold},
+		{Method: "GET", Pattern: "/api/instances/{instance}/health", Who: WhoScoped, About: "Health of a tenant", Response: HealthJSON{}, handle: (*API).health},
+		{Method: "GET", Pattern: "/api/instances/{instance}/why", Who: WhoScoped, About: "Its state, since when, what holds it, what happens next", Response: WhyJSON{}, handle: (*API).why},
+		{Method: "PUT", Pattern: "/api/instances/{instance}/weight", Who: WhoScoped, About: "Its share of S.DOMAIN, 0..100", Request: WeightRequest{}, Response: WeightJSON{}, handle: (*API).weight},
+		{Method: "GET", Pattern: "/api/instances/{instance}/storage", Who: WhoScoped, About: "What its directory holds", Response: StorageJSON{}, handle: (*API).usage},
+		{Method: "GET", Pattern: "/api/logs", Who: WhoScoped, About: "The last lines that match, oldest first", Query: []string{"process", "id", "level", "search", "limit"}, Response: []LogJSON{}, handle: (*API).logs},
+		{Method: "GET", Pattern: "/api/logs/stream", Who: WhoScoped, About: "Lines as they are written (SSE)", Query: []string{"process", "id", "level", "search"}, Response: LogJSON{}, handle: (*API).logStream},
+		{Method: "POST", Pattern: "/api/tokens", Who: WhoAdmin, About: "Makes a token; a new admin token replaces the one before", Request: TokenRequest{}, Response: TokenJSON{}, handle: (*API).issueToken},
+	}
+}
+
+// apiRequest is a call that found its route and may use it.
+type apiRequest struct {
+	*Call
+	who  caller
+	name conf.Instance // of a route with {instance}
+}
+
+// findRoute gives the route of a method and path, nil when there is none, and
+// what stands at {instance}. HEAD is asked like GET.
+func findRoute(method, path string) (route *Route, segment string) {
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	for i := range apiRoutes {
+		if segment, ok := matchPattern(apiRoutes[i].Pattern, path); ok && apiRoutes[i].Method == method {
+			return &apiRoutes[i], segment
+		}
+	}
+	return nil, ""
+}
+
+// allowedMethods is the Allow header of a path: the methods it answers to,
+// "" for a path that does not exist.
+func allowedMethods(path string) string {
+	var methods []string
+	for i := range apiRoutes {
+		if _, ok := matchPattern(apiRoutes[i].Pattern, path); ok {
+			methods = append(methods, apiRoutes[i].Method)
+		}
+	}
+	return strings.Join(methods, ", ")
+}
+
+// matchPattern compares a path with a pattern and gives the segment at {instance}.
+func matchPattern(pattern, path string) (segment string, ok bool) {
+	before, after, wild := strings.Cut(pattern, instanceSegment)
+	if !wild {
+		return "", pattern == path
+	}
+	segment, ok = strings.CutPrefix(path, before)
+	if !ok {
+		return "", false
+	}
+	segment, ok = strings.CutSuffix(segment, after)
+	return segment, ok && segment != "" && !strings.Contains(segment, "/")
+}

@@ -1,0 +1,146 @@
+package edge
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// contractRoutes are the rows of contract.md "HTTP API" that exist so far:
+// method, path, who, and the JSON fields of request and answer in its order.
+// Fields after "+" are additions of ours.
+var contractRoutes = []struct{ method, path, who, request, response string }{
+	{"GET", "/", "public", "", ""},
+	{"GET", "/health", "public", "", "status"},
+	{"GET", "/api/instances", "any", "", "id,socket,uptime_secs,idle_secs,restarts,health,storage_used_bytes,storage_quota_bytes,weight+state,listen,pid,reason"},
+	{"POST", "/api/instances/spawn", "scoped", "process,id", "instance,socket,port+listen"},
+	{"POST", "/api/instances/register", "admin", "process,id+instances", "instance+instances,added"},
+	{"POST", "/api/instances/forget", "admin", "process,id,delete_data", ""},
+	{"DELETE", "/api/instances/{instance}", "scoped", "", ""},
+	{"POST", "/api/instances/{instance}/restart", "scoped", "", "instance,socket,port+listen"},
+	{"PUT", "/api/instances/{instance}/weight", "scoped", "weight", "instance,weight"},
+	{"GET", "/api/instances/{instance}/health", "scoped", "", "instance,health"},
+	{"GET", "/api/instances/{instance}/storage", "scoped", "", "used_bytes,quota_bytes,usage_percent,path"},
+	{"GET", "/api/logs", "scoped", "", "timestamp,level,process,instance_id,message"},
+	{"GET", "/api/logs/stream", "scoped", "", "timestamp,level,process,instance_id,message"},
+	// Not in the contract's table, but in the issue.
+	{"POST", "/api/instances/{instance}/hold", "scoped", "", ""},
+	{"POST", "/api/instances/{instance}/unhold", "scoped", "", ""},
+	{"GET", "/api/instances/{instance}/why", "scoped", "", "+instance,state,since,since_secs,reason,health,listen,pid,generation,uptime_secs,idle_secs,inflight,requests,restarts,weight,holds,next"},
+	{"POST", "/api/tokens", "admin", "tenant,description", "token,scope"},
+}
+
+func TestRoutes_MatchTheContract(t *testing.T) {
+	if len(contractRoutes) != len(Routes()) {
+		t.Errorf("%d routes, the contract has %d", len(Routes()), len(contractRoutes))
+	}
+	for _, want := range contractRoutes {
+		i := slices.IndexFunc(Routes(), func(r Route) bool { return r.Method == want.method && r.Pattern == want.path })
+		if i < 0 {
+			t.Errorf("%s %s is missing", want.method, want.path)
+			continue
+		}
+		r := Routes()[i]
+		if string(r.Who) != want.who {
+			t.Errorf("%s %s is for %s, want %s", r.Method, r.Pattern, r.Who, want.who)
+		}
+		if got := jsonFields(r.Request); got != flatFields(want.request) {
+			t.Errorf("%s %s takes %q, want %q", r.Method, r.Pattern, got, flatFields(want.request))
+		}
+		if got := jsonFields(r.Response); got != flatFields(want.response) {
+			t.Errorf("%s %s answers %q, want %q", r.Method, r.Pattern, got, flatFields(want.response))
+		}
+		if r.About == "" {
+			t.Errorf("%s %s is not described", r.Method, r.Pattern)
+		}
+	}
+}
+
+func flatFields(s string) string { return strings.TrimPrefix(strings.ReplaceAll(s, "+", ","), ",") }
+
+// jsonFields are the JSON names of a shape, in order.
+func jsonFields(shape any) string {
+	if shape == nil {
+		return ""
+	}
+	typ := reflect.TypeOf(shape)
+	if typ.Kind() == reflect.Slice {
+		typ = typ.Elem()
+	}
+	if typ.Kind() != reflect.Struct {
+		return ""
+	}
+	var names []string
+	for i := range typ.NumField() {
+		name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return strings.Join(names, ",")
+}
+
+// Every route, with a token that is not for the tenant it is asked about. A new
+// route has to say here how it keeps a tenant's token to its own.
+func TestRoutes_ATenantTokenSeesAndActsOnItsOwnOnly(t *testing.T) {
+	bodies := map[string]string{
+		"/api/instances/spawn":              `{"process":"shop","id":"bob"}`,
+		"/api/instances/{instance}/weight":  `{"weight":1}`,
+		"/api/instances/{instance}/storage": "",
+	}
+	for _, r := range Routes() {
+		t.Run(r.Method+" "+r.Pattern, func(t *testing.T) {
+			d := newAsker(t)
+			body := bodies[r.Pattern]
+			switch {
+			case r.Who == WhoPublic:
+				if reply := d.ask("", r.Method, r.Pattern, ""); reply.Status != 200 || strings.Contains(string(reply.Body), "alice") {
+					t.Errorf("%d %s", reply.Status, reply.Body)
+				}
+			case r.Who == WhoAdmin:
+				d.ask("notes-bob", r.Method, r.Pattern, `{"process":"notes","id":"bob"}`).wants(t, 403, "admin token")
+			case strings.Contains(r.Pattern, instanceSegment):
+				for _, foreign := range []string{"notes:alice", "shop:bob", "SHOP:BOB", "notes:nobody", "nothing:alice"} {
+					target := strings.Replace(r.Pattern, instanceSegment, foreign, 1)
+					d.ask("notes-bob", r.Method, target, body).wants(t, 403, "this token is not for")
+				}
+			case r.Pattern == "/api/instances/spawn":
+				d.ask("notes-bob", r.Method, r.Pattern, body).wants(t, 403, "this token is not for shop:bob")
+			case r.Pattern == "/api/instances":
+				reply := d.ask("notes-bob", r.Method, r.Pattern+"?all=true", "")
+				if list := decodedReply[[]InstanceJSON](t, reply); len(list) != 1 || list[0].ID != "notes:bob" {
+					t.Errorf("sees %+v", list)
+				}
+			case strings.HasPrefix(r.Pattern, "/api/logs"):
+				for _, query := range []string{"?id=alice", "?process=shop", "?process=shop&id=bob", "?process=NOTES&id=ALICE"} {
+					d.ask("notes-bob", r.Method, r.Pattern+query, "").wants(t, 403, "another tenant")
+				}
+			default:
+				t.Error("nothing says how this route keeps a tenant's token to its own")
+			}
+			if deeds := d.host.deeds(); len(deeds) > 0 {
+				t.Errorf("a foreign token made the host do %q", deeds)
+			}
+		})
+	}
+}
+
+func TestRoutes_ATokenForAnIDActsInEveryService(t *testing.T) {
+	d := newAsker(t)
+	for _, name := range []string{"notes:alice", "shop:alice", "SHOP:Alice"} {
+		d.ask("alice", "DELETE", "/api/instances/"+name, "").wants(t, 204, "")
+	}
+	if deeds := d.host.deeds(); !slices.Equal(deeds, []string{"stop notes:alice", "stop shop:alice", "stop shop:alice"}) {
+		t.Errorf("the host did %q", deeds)
+	}
+}
+
+func TestRoutes_AllowedMethodsAreThoseOfThePath(t *testing.T) {
+	for path, want := range map[string]string{
+		"/health": "GET", "/api/instances/spawn": "POST, DELETE", "/api/instances/a:b": "DELETE",
+		"/api/instances/a:b/weight": "PUT", "/api/instances/a:b/x": "", "/api": "", "": "", "//health": "",
+	} {
+		if got := allowedMethods(path); got != want {
+			t.Errorf("%q answers to %q, want %q", path, got, want)
+		}
+	}
+}

@@ -1,0 +1,349 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"net/url"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/valyala/fasthttp"
+)
+
+// headBytes bounds a request's line and headers; larger ones get a 431.
+const headBytes = 16 << 10
+
+// ServerOptions is what a Server is made of.
+type ServerOptions struct {
+	Host           Host
+	API            *API
+	Domain         string // under which the services have their names
+	Log            zerolog.Logger
+	TrustedProxies []netip.Prefix // whose X-Forwarded-* is believed
+}
+
+// Server is the HTTP door. This file is the only one that knows fasthttp; the
+// rest of the edge works on exchange, Call and Reply.
+type Server struct {
+	o       ServerOptions
+	domain  string
+	api     apiHandler
+	visitor visitor
+	watcher *watcher
+	public  *fasthttp.Server
+	control *fasthttp.Server
+	end     context.CancelFunc // of everything that waits or streams
+	once    sync.Once
+	down    error
+}
+
+// NewServer makes a server; Shutdown ends it.
+func NewServer(o ServerOptions) (*Server, error) {
+	w, err := newWatcher()
+	if err != nil {
+		return nil, err
+	}
+	base, end := context.WithCancel(context.Background())
+	s := &Server{
+		o: o, domain: strings.ToLower(strings.TrimSuffix(o.Domain, ".")), api: o.API,
+		visitor: visitor{host: o.Host, base: base}, watcher: w, end: end,
+	}
+	s.public = s.server(s.handle)
+	s.control = s.server(s.handleControl)
+	return s, nil
+}
+
+func (s *Server) server(handler fasthttp.RequestHandler) *fasthttp.Server {
+	return &fasthttp.Server{
+		Handler:                       handler,
+		ErrorHandler:                  s.malformed,
+		Logger:                        quiet{s.o.Log},
+		ReadBufferSize:                headBytes,
+		MaxRequestBodySize:            1 << 62, // bodies are streamed; their limit is the tenant's
+		StreamRequestBody:             true,
+		DisablePreParseMultipartForm:  true,
+		DisableHeaderNamesNormalizing: true,
+		NoDefaultServerHeader:         true,
+		NoDefaultDate:                 true,
+		NoDefaultContentType:          true,
+		ReduceMemoryUsage:             true, // also: one Write for each answer, which client counts on
+		CloseOnShutdown:               true,
+	}
+}
+
+// quiet sends fasthttp's own log lines, about connections that strangers broke,
+// to Debug.
+type quiet struct{ log zerolog.Logger }
+
+func (q quiet) Printf(format string, args ...any) { q.log.Debug().Msgf(format, args...) }
+
+// Serve answers visitors and API calls until Shutdown; it may be called for
+// several listeners.
+func (s *Server) Serve(l net.Listener) error {
+	return s.public.Serve(newAcceptor(l, s.o.Log))
+}
+
+// ServeControl answers API calls of a listener whose connections were checked
+// (ListenControl): they need no token.
+func (s *Server) ServeControl(l net.Listener) error {
+	return s.control.Serve(newAcceptor(l, s.o.Log))
+}
+
+// Shutdown refuses new connections, lets requests that are under way end, and
+// returns when they have, or with ctx's error. Whoever waits for a tenant or
+// follows a stream is ended at once.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.once.Do(func() {
+		s.end()
+		s.down = errors.Join(s.public.ShutdownWithContext(ctx), s.control.ShutdownWithContext(ctx))
+		s.watcher.close()
+	})
+	return s.down
+}
+
+// malformed answers what fasthttp could not read as a request.
+func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
+	status := 400
+	var small *fasthttp.ErrSmallBuffer
+	var late net.Error
+	switch {
+	case errors.As(err, &small):
+		status = 431
+	case errors.As(err, &late) && late.Timeout():
+		status = 408
+	}
+	s.say(ctx, &verdict{status: status, reason: err.Error()})
+}
+
+// handle answers one request on a public listener.
+func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	c := ctx.Conn().(*client)
+	x := begin(c, s.watcher)
+	defer x.finish()
+	defer s.recovered(ctx, x)
+	if v := s.read(ctx, x); v != nil {
+		s.say(ctx, v)
+		return
+	}
+	r := routeFor(&s.o.Host.Config().Routing, s.domain, x.host, x.path())
+	switch r.to {
+	case toNobody:
+		s.say(ctx, &verdict{status: 404, reason: "no such name: " + x.host.name})
+	case toAPI:
+		s.call(ctx, x, false)
+	case toApex, toTenant:
+		if v := s.visitor.visit(x, r); v != nil {
+			if x.ends {
+				ctx.SetConnectionClose()
+			}
+			s.say(ctx, v)
+			return
+		}
+		s.answered(ctx, x)
+	}
+}
+
+// answered: the client has its answer, written past fasthttp, whose own is
+// swallowed.
+func (s *Server) answered(ctx *fasthttp.RequestCtx, x *exchange) {
+	x.client.swallow = true
+	if x.ends {
+		ctx.SetConnectionClose()
+	}
+}
+
+// handleControl answers one request on the control socket.
+func (s *Server) handleControl(ctx *fasthttp.RequestCtx) {
+	x := begin(ctx.Conn().(*client), s.watcher)
+	defer x.finish()
+	defer s.recovered(ctx, x)
+	if v := s.read(ctx, x); v != nil {
+		s.say(ctx, v)
+		return
+	}
+	s.call(ctx, x, true)
+}
+
+// recovered ends one request after a panic, and nothing else.
+func (s *Server) recovered(ctx *fasthttp.RequestCtx, x *exchange) {
+	r := recover()
+	if r == nil {
+		return
+	}
+	s.o.Log.Error().Str("panic", fmt.Sprint(r)).Bytes("stack", debug.Stack()).Msg("a fault of tenement's own in a request: please report it")
+	ctx.SetConnectionClose()
+	if x.started {
+		x.client.abort()
+		return
+	}
+	s.say(ctx, &verdict{status: 500, reason: "panic"})
+}
+
+// read takes the request over from fasthttp, checked.
+func (s *Server) read(ctx *fasthttp.RequestCtx, x *exchange) *verdict {
+	h := &ctx.Request.Header
+	x.method, x.target, x.headers = h.Method(), h.RequestURI(), h.RawHeaders()
+	x.http10 = !h.IsHTTP11()
+	x.remote = remoteOf(x.client)
+	x.trusted = s.trusts(x.remote)
+	if p := string(h.Protocol()); p != "HTTP/1.1" && p != "HTTP/1.0" {
+		return &verdict{status: 505, reason: "HTTP version " + p}
+	}
+	if string(x.method) == "CONNECT" {
+		return &verdict{status: 405, reason: "CONNECT"}
+	}
+	length := int64(h.ContentLength())
+	if length == -2 { // fasthttp's word for a request without a body
+		length = noBody
+	}
+	if err := x.check(length); err != nil {
+		ctx.SetConnectionClose()
+		var f *fault
+		if errors.As(err, &f) {
+			return &verdict{status: f.status, reason: f.reason}
+		}
+		return &verdict{status: 400, reason: err.Error()}
+	}
+	if x.length != noBody {
+		x.body = ctx.RequestBodyStream()
+	}
+	return nil
+}
+
+// remoteOf is the address at the other end; invalid for a Unix socket.
+func remoteOf(c *client) netip.Addr {
+	if tcp, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}
+
+func (s *Server) trusts(a netip.Addr) bool {
+	for _, p := range s.o.TrustedProxies {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// say answers with the edge's own words. The reason is for operators only.
+func (s *Server) say(ctx *fasthttp.RequestCtx, v *verdict) {
+	s.o.Log.Debug().Int("status", v.status).Str("reason", v.reason).Bytes("host", ctx.Request.Header.Host()).Msg("answered by the edge")
+	ctx.Response.Reset()
+	ctx.SetStatusCode(v.status)
+	ctx.SetContentType("text/plain; charset=utf-8")
+	retryAfter(ctx, v.retryAfter)
+	ctx.SetBodyString(statusTexts[v.status] + "\n")
+}
+
+func retryAfter(ctx *fasthttp.RequestCtx, d time.Duration) {
+	if d > 0 {
+		seconds := (d + time.Second - 1) / time.Second
+		ctx.Response.Header.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
+	}
+}
+
+// call answers an API request.
+func (s *Server) call(ctx *fasthttp.RequestCtx, x *exchange, local bool) {
+	path, err := url.PathUnescape(x.path())
+	if err != nil {
+		s.say(ctx, &verdict{status: 400, reason: "bad path"})
+		return
+	}
+	c := &Call{
+		Method: string(x.method), Path: path, Remote: x.remote, Local: local,
+		Authorization: string(ctx.Request.Header.Peek("Authorization")),
+	}
+	if c.Query, err = url.ParseQuery(string(ctx.URI().QueryString())); err != nil {
+		s.say(ctx, &verdict{status: 400, reason: "bad query"})
+		return
+	}
+	if x.body != nil {
+		if c.Body, err = io.ReadAll(io.LimitReader(x.body, maxBody+1)); err != nil || x.client.ended.Load() {
+			ctx.SetConnectionClose()
+			s.say(ctx, &verdict{status: 400, reason: "the body was cut short"})
+			return
+		}
+	}
+	work := x.context(s.visitor.base)
+	x.watch()
+	s.reply(ctx, x, work, s.api.Serve(work, c))
+}
+
+// reply sends an API's answer.
+func (s *Server) reply(ctx *fasthttp.RequestCtx, x *exchange, work context.Context, r Reply) {
+	if r.Stream == nil {
+		ctx.SetStatusCode(r.Status)
+		if r.ContentType != "" {
+			ctx.SetContentType(r.ContentType)
+		}
+		retryAfter(ctx, r.RetryAfter)
+		ctx.SetBody(r.Body)
+		return
+	}
+	w := &stream{client: x.client, chunked: !x.http10}
+	x.started = true
+	err := w.begin(r)
+	if err == nil {
+		err = r.Stream(work, w)
+	}
+	if err == nil {
+		err = w.finish()
+	}
+	if err != nil {
+		s.o.Log.Debug().Err(err).Msg("a stream ended early")
+		x.client.abort()
+	}
+	x.ends = true
+	s.answered(ctx, x)
+}
+
+// stream writes a streamed Reply straight to the client.
+type stream struct {
+	client  *client
+	chunked bool
+	pending []byte
+}
+
+func (w *stream) begin(r Reply) error {
+	head := "HTTP/1.1 " + strconv.Itoa(r.Status) + " OK\r\nContent-Type: " + r.ContentType +
+		"\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\nConnection: close\r\n"
+	if w.chunked {
+		head += "Transfer-Encoding: chunked\r\n"
+	}
+	return w.client.send([]byte(head + "\r\n"))
+}
+
+func (w *stream) Write(p []byte) (int, error) {
+	w.pending = append(w.pending, p...)
+	return len(p), nil
+}
+
+func (w *stream) Flush() error {
+	if len(w.pending) == 0 {
+		return nil
+	}
+	b := w.pending
+	if w.chunked {
+		b = append(strconv.AppendInt(nil, int64(len(w.pending)), 16), "\r\n"...)
+		b = append(append(b, w.pending...), "\r\n"...)
+	}
+	w.pending = w.pending[:0]
+	return w.client.send(b)
+}
+
+func (w *stream) finish() error {
+	if err := w.Flush(); err != nil || !w.chunked {
+		return err
+	}
+	return w.client.send([]byte("0\r\n\r\n"))
+}

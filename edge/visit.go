@@ -1,0 +1,125 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tenement/actors"
+)
+
+// maxWakes is how often one request wakes a tenant that then refuses its
+// connection.
+const maxWakes = 2
+
+// verdict is an answer of the edge's own: what a visitor is told instead of a
+// tenant's answer. Reason is for operators.
+type verdict struct {
+	status     int
+	retryAfter time.Duration
+	reason     string
+}
+
+// The contract's status texts.
+var statusTexts = map[int]string{
+	400: "Bad request",
+	404: "Not found",
+	405: "Method not allowed",
+	408: "Request timeout",
+	413: "Payload too large",
+	431: "Request header fields too large",
+	500: "Internal server error",
+	501: "Not implemented",
+	502: "Bad gateway",
+	503: "Service temporarily unavailable",
+	504: "Gateway timeout",
+	505: "HTTP version not supported",
+}
+
+// visitor brings requests through doors.
+type visitor struct {
+	host Host
+	base context.Context // ends when the server does
+}
+
+// visit finds the door that a route leads to and forwards the request through
+// it. A nil verdict: the client has its answer, or has left.
+func (v *visitor) visit(x *exchange, r route) *verdict {
+	door, err := v.door(x, r)
+	if err != nil {
+		return refused(x, err)
+	}
+	way := door.Enter()
+	for wakes := 0; ; wakes++ {
+		if way == nil {
+			x.watch()
+			if way, err = v.host.Wake(x.context(v.base), door); err != nil {
+				return refused(x, err)
+			}
+		}
+		err := v.pass(x, door, way)
+		if !errors.Is(err, errDial) {
+			return failed(x, err)
+		}
+		v.host.ConnFailed(door, way.Generation)
+		if wakes == maxWakes {
+			return failed(x, err)
+		}
+		way = nil
+	}
+}
+
+// pass forwards and leaves the door, whatever happens.
+func (v *visitor) pass(x *exchange, door *actors.Door, way *actors.Way) error {
+	defer door.Leave()
+	return forward(x, way)
+}
+
+// door finds a registered tenant, or creates one where that is allowed.
+func (v *visitor) door(x *exchange, r route) (*actors.Door, error) {
+	if r.to == toApex {
+		return v.host.Apex(r.name.Service)
+	}
+	if d := v.host.Door(r.name.Service, r.name.ID); d != nil {
+		return d, nil
+	}
+	x.watch()
+	return v.host.Create(x.context(v.base), r.name)
+}
+
+// refused is the answer to a visitor who was not let in.
+func refused(x *exchange, err error) *verdict {
+	var r *actors.Refusal
+	switch {
+	case x.left.Load():
+		x.ends = true
+		return nil
+	case errors.Is(err, actors.ErrUnknownTenant), errors.Is(err, actors.ErrUnknownService):
+		return &verdict{status: 404, reason: err.Error()}
+	case errors.As(err, &r) && r.Timeout():
+		return &verdict{status: 504, reason: r.Reason}
+	case errors.As(err, &r):
+		return &verdict{status: 503, retryAfter: r.RetryAfter, reason: r.Reason}
+	}
+	return &verdict{status: 503, retryAfter: time.Second, reason: err.Error()}
+}
+
+// failed is the answer when a tenant could not be asked, or did not answer. An
+// answer that has begun can only be cut off, so that the client sees it.
+func failed(x *exchange, err error) *verdict {
+	switch {
+	case err == nil:
+		return nil
+	case x.started, errors.Is(err, errGone):
+		x.client.abort()
+		x.ends = true
+		return nil
+	case errors.Is(err, errClientBody):
+		x.ends = true
+		return &verdict{status: 400, reason: err.Error()}
+	case errors.Is(err, errLate):
+		return &verdict{status: 504, reason: err.Error()}
+	}
+	return &verdict{status: 502, reason: fmt.Sprintf("cannot forward: %v", err)}
+}
