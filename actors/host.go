@@ -130,7 +130,7 @@ func (h *Host) openEngine() error {
 		return nil
 	}
 	digest := sha256.Sum256([]byte(h.o.DataDir))
-	e, err := sandbox.NewEngine(sandbox.Options{CgroupName: hex.EncodeToString(digest[:4]), Log: h.log})
+	e, err := sandbox.NewEngine(sandbox.Options{CgroupName: hex.EncodeToString(digest[:4]), Subreaper: true, Log: h.log})
 	if err != nil {
 		return fmt.Errorf("cannot start processes here: %w", err)
 	}
@@ -166,8 +166,14 @@ func (h *Host) endSurvivors() error {
 			return fmt.Errorf("cannot end what is left of %s: %w", records[i].Name, err)
 		}
 	}
-	if len(records) > 0 {
-		h.log.Info().Int("tenants", len(records)).Msg("ended what a former daemon left running")
+	// A daemon that was killed between a fork and its record left a process that
+	// only its cgroup knows.
+	unknown, err := h.launcher.Sweep()
+	if err != nil {
+		return fmt.Errorf("cannot end what a former daemon left running: %w", err)
+	}
+	if len(records)+unknown > 0 {
+		h.log.Info().Int("recorded", len(records)).Int("unrecorded", unknown).Msg("ended what a former daemon left running")
 	}
 	return nil
 }

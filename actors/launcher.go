@@ -12,6 +12,7 @@ type launcher interface {
 	Supports(sandbox.Level) error
 	Start(sandbox.Spec, sandbox.Events) (process, error)
 	End(sandbox.Record) error
+	Sweep() (ended int, err error)
 	FreePort() (int, error)
 	ReleasePort(port int)
 	Close() error

@@ -61,7 +61,7 @@ func (x *exchange) finish() {
 	if cancel := x.cancel.Swap(nil); cancel != nil {
 		(*cancel)()
 	}
-	if stopped || number != 0 { // else the timer's call may still come, and must not meet the next request
+	if stopped { // else the timer's call may still come, and must not meet the next request
 		x.forget()
 		exchanges.Put(x)
 	}

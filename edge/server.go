@@ -238,7 +238,11 @@ func (s *Server) trusts(a netip.Addr) bool {
 // say answers with the edge's own words. The reason is for operators only.
 func (s *Server) say(ctx *fasthttp.RequestCtx, v *verdict) {
 	s.o.Log.Debug().Int("status", v.status).Str("reason", v.reason).Bytes("host", ctx.Request.Header.Host()).Msg("answered by the edge")
+	closing := ctx.Response.ConnectionClose()
 	ctx.Response.Reset()
+	if closing {
+		ctx.SetConnectionClose()
+	}
 	ctx.SetStatusCode(v.status)
 	ctx.SetContentType("text/plain; charset=utf-8")
 	retryAfter(ctx, v.retryAfter)
