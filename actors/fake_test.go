@@ -110,7 +110,7 @@ func (s *stage) process(tenant string) *actorProcess {
 func (s *stage) Supports(sandbox.Level) error { return s.unready }
 func (s *stage) Close() error                 { return nil }
 func (s *stage) End(r sandbox.Record) error   { s.ended = append(s.ended, r); return nil }
-func (s *stage) Sweep() error                 { return nil }
+func (s *stage) Sweep() (int, error)          { return 0, nil }
 func (s *stage) ReleasePort(int)              {}
 func (s *stage) FreePort() (int, error) {
 	s.mu.Lock()

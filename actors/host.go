@@ -274,8 +274,31 @@ func (h *Host) observe(name conf.Instance, from, to State, reason string) {
 	}
 }
 
+// hurryTime is how long killed processes may take to be gone.
+const hurryTime = 3 * time.Second
+
+// hurry kills what is asked nicely at present.
+func (h *Host) hurry(ctx context.Context, quiet <-chan struct{}) error {
+	for _, s := range h.services {
+		s.cells.Range(func(_, v any) bool {
+			if c := v.(*Cell); c.pid.Load() != nil {
+				h.tell(c, &order{event: EventDrainOver})
+				h.tell(c, &order{event: EventGraceOver})
+			}
+			return true
+		})
+	}
+	select {
+	case <-quiet:
+		return nil
+	case <-time.After(hurryTime):
+		return fmt.Errorf("tenants are still running: %w", ctx.Err())
+	}
+}
+
 // Shutdown ends all tenants in parallel and then the tree. It returns when no
-// process is left, or with ctx's error; a second call waits for the first.
+// process is left; when ctx ends first they are killed. A second call waits for
+// the first.
 func (h *Host) Shutdown(ctx context.Context) error {
 	if h.stopping.Swap(true) {
 		select {
@@ -291,7 +314,7 @@ func (h *Host) Shutdown(ctx context.Context) error {
 	select {
 	case <-quiet:
 	case <-ctx.Done():
-		err = fmt.Errorf("tenants are still running: %w", ctx.Err())
+		err = h.hurry(ctx, quiet)
 	}
 	// No StopFuture: its time limit is fixed. The children end with their root.
 	h.system.Root.Stop(h.hostPID)

@@ -416,11 +416,34 @@ type nobody struct{}
 
 func (nobody) Owns(conf.Instance) bool { return false }
 
-func TestHost_AShutdownThatTakesTooLongSaysSo(t *testing.T) {
+func TestHost_AShutdownInAHurryKills(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		s.act("", behaviour{ignoresTERM: true})
+		h := open(t, dir, defaults(), s)
+		if _, err := h.Spawn(t.Context(), alice()); err != nil {
+			t.Fatal(err)
+		}
+		d := h.Door("notes", "alice")
+		if d.Enter() == nil {
+			t.Fatal("not awake")
+		}
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := h.Shutdown(ctx); err != nil || s.alive() != 0 || time.Since(began) > 2*time.Second {
+			t.Errorf("after %s: %v, %d alive", time.Since(began), err, s.alive())
+		}
+		synctest.Wait()
+	})
+}
+
+func TestHost_AShutdownThatCannotEndAProcessSaysSo(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.act("", behaviour{releaseErrs: 1000})
 		h := open(t, dir, defaults(), s)
 		if _, err := h.Spawn(t.Context(), alice()); err != nil {
 			t.Fatal(err)
@@ -430,7 +453,6 @@ func TestHost_AShutdownThatTakesTooLongSaysSo(t *testing.T) {
 		if err := h.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("shutdown: %v", err)
 		}
-		s.process("notes:alice").end(exitStatusOf(9))
 		synctest.Wait()
 	})
 }

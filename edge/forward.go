@@ -161,7 +161,7 @@ func appendBody(b []byte, body *bodyReader, framing int64) ([]byte, error) {
 	if framing != chunked {
 		return b[:at+n], notEnd(err)
 	}
-	size := strconv.AppendInt(b[len(b):len(b)], int64(n), 16)
+	size := strconv.AppendInt(b[len(b):], int64(n), 16)
 	size = append(size, '\r', '\n')
 	// The size is shorter than the room left for it: close the gap.
 	start := len(b) + len(size)

@@ -265,8 +265,13 @@ func (s *Server) call(ctx *fasthttp.RequestCtx, x *exchange, local bool) {
 	}
 	c := &Call{
 		Method: string(x.method), Path: path, Remote: x.remote, Local: local,
-		Authorization: string(ctx.Request.Header.Peek("Authorization")),
 	}
+	_ = eachField(x.headers, func(name, value []byte) error {
+		if is(name, "authorization") {
+			c.Authorization = string(value)
+		}
+		return nil
+	})
 	if c.Query, err = url.ParseQuery(string(ctx.URI().QueryString())); err != nil {
 		s.say(ctx, &verdict{status: 400, reason: "bad query"})
 		return
@@ -280,17 +285,23 @@ func (s *Server) call(ctx *fasthttp.RequestCtx, x *exchange, local bool) {
 	}
 	work := x.context(s.visitor.base)
 	x.watch()
-	s.reply(ctx, x, work, s.api.Serve(work, c))
+	s.reply(ctx, x, work, path, s.api.Serve(work, c))
 }
 
 // reply sends an API's answer.
-func (s *Server) reply(ctx *fasthttp.RequestCtx, x *exchange, work context.Context, r Reply) {
+func (s *Server) reply(ctx *fasthttp.RequestCtx, x *exchange, work context.Context, path string, r Reply) {
 	if r.Stream == nil {
 		ctx.SetStatusCode(r.Status)
 		if r.ContentType != "" {
 			ctx.SetContentType(r.ContentType)
 		}
 		retryAfter(ctx, r.RetryAfter)
+		switch r.Status {
+		case 401:
+			ctx.Response.Header.Set("WWW-Authenticate", "Bearer")
+		case 405:
+			ctx.Response.Header.Set("Allow", allowedMethods(path))
+		}
 		ctx.SetBody(r.Body)
 		return
 	}
