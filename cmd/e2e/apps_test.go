@@ -109,7 +109,7 @@ func liveWholeLife(t *testing.T, app realApp) {
 	if err := syscall.Kill(second, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the killed process is dead", 5*time.Second, func() bool { return !alive(second) })
+	d.awaitNoticed("notes:alice", second)
 	wantNote(d, "alice", "secret of alice")
 	wantNote(d, "bob", "secret of bob")
 	for _, id := range []string{"alice", "bob"} {

@@ -119,7 +119,7 @@ func TestCrowd_ACrashIsNoticedAtOnce(t *testing.T) {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		d.await("web:one", "rid of its dead process", 5*time.Second, func(i instance) bool { return i.Pid != pid })
+		d.awaitNoticed("web:one", pid)
 		noticed = append(noticed, time.Since(began))
 	}
 	slices.Sort(noticed)

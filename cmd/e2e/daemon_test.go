@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -191,6 +192,9 @@ func (d *daemon) murder() {
 	<-d.exited
 }
 
+// crashes is how Go's runtime begins what no daemon may ever say.
+var crashes = regexp.MustCompile(`(?m)^(panic:|fatal error:|runtime: |WARNING: DATA RACE|SIGQUIT)|"panic":|goroutine \d+ \[`)
+
 // finish ends the daemon and looks for what it left.
 func (d *daemon) finish() {
 	if d.running() {
@@ -202,10 +206,10 @@ func (d *daemon) finish() {
 	}
 	d.client.CloseIdleConnections()
 	d.checkNothingLeft()
-	if text := d.output.String(); strings.Contains(text, "DATA RACE") || strings.Contains(text, "\npanic: ") || strings.Contains(text, "goroutine 1 [") {
-		d.t.Errorf("the daemon has a bug of its own:\n%s", text)
-	}
-	if d.t.Failed() {
+	if crash := crashes.FindStringIndex(d.output.String()); crash != nil {
+		text := d.output.String()[crash[0]:]
+		d.t.Errorf("the daemon has a bug of its own:\n%s", text[:min(len(text), 4000)])
+	} else if d.t.Failed() {
 		d.t.Logf("log of the daemon:\n%s", d.output.Tail(6000))
 	}
 	os.RemoveAll(d.dir)
@@ -325,6 +329,13 @@ func (d *daemon) await(name, what string, within time.Duration, ok func(instance
 func (d *daemon) awaitState(name, state string, within time.Duration) instance {
 	d.t.Helper()
 	return d.await(name, state, within, func(i instance) bool { return i.State == state })
+}
+
+// awaitNoticed waits until the daemon knows that a process has died: 50 ms, for
+// which TestCrowd_ACrashIsNoticedAtOnce looks.
+func (d *daemon) awaitNoticed(name string, pid int) {
+	d.t.Helper()
+	d.await(name, "rid of its dead process", 5*time.Second, func(i instance) bool { return i.Pid != pid })
 }
 
 func (d *daemon) why(name string) string {

@@ -182,13 +182,17 @@ func TestFailing_DiesInTheMiddleOfARequest(t *testing.T) {
 	d := launch(t, setup{services: control + character("web", "serves", `listen = "fd"`)})
 	d.want(200, "web", "one", "/")
 	quiet := d.neighbour()
+	pid := d.instances()["web:one"].Pid
 	if r := d.want(502, "web", "one", "/die"); r.took > time.Second || !strings.Contains(r.body, "Bad gateway") {
 		t.Errorf("%q after %v, want 502 in 100 ms", r.body, r.took)
 	}
+	d.awaitNoticed("web:one", pid)
 	d.want(200, "web", "one", "/")
+	pid = d.instances()["web:one"].Pid
 	if r, err := d.try("GET", d.host("web", "one"), "/half", ""); err == nil {
 		t.Errorf("a body cut short looked whole: %d %q", r.status, r.body)
 	}
+	d.awaitNoticed("web:one", pid)
 	d.want(200, "web", "one", "/")
 	if n := d.starts("web", "one"); n != 3 {
 		t.Errorf("%d starts, want 3", n)

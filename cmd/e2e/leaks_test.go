@@ -164,9 +164,12 @@ func (d *daemon) checkNothingLeft() {
 	for len(processesOf(d.dir)) > 0 && time.Now().Before(deadline) {
 		time.Sleep(10 * time.Millisecond)
 	}
-	for _, pid := range processesOf(d.dir) {
-		cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		d.t.Errorf("process %d is left: %q", pid, cmdline)
+	left := processesOf(d.dir)
+	if len(left) > 0 {
+		cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", left[0]))
+		d.t.Errorf("%d processes are left: %v, the first of them %q", len(left), left, cmdline)
+	}
+	for _, pid := range left {
 		if p, err := os.FindProcess(pid); err == nil {
 			p.Kill() // it is ours: it has this test's directory in its environment
 		}
@@ -181,8 +184,8 @@ func (d *daemon) checkNothingLeft() {
 	if mounts, _ := os.ReadFile("/proc/self/mountinfo"); bytes.Contains(mounts, []byte(d.dir)) {
 		d.t.Errorf("a mount below %s is left", d.dir)
 	}
-	for _, path := range specialFiles(d.runDir) {
-		d.t.Errorf("%s is left", path)
+	if files := specialFiles(d.runDir); len(files) > 0 {
+		d.t.Errorf("%d sockets and FIFOs are left, the first is %s", len(files), files[0])
 	}
 }
 

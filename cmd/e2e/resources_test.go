@@ -74,7 +74,7 @@ func TestResources_NoProcessesLeft(t *testing.T) {
 	t.Parallel()
 	requireRoot(t, "it runs the daemon as another user, for whom RLIMIT_NPROC counts")
 	d := prepare(t, setup{services: control + character("web", "serves", `listen = "unix"`)})
-	const uid, most = 54321, 60 // of nobody else, so that the limit counts only ours
+	const uid, most = 54321, 110 // of nobody else, so that the limit counts only ours
 	openTo(t, d, uid)
 	as := []string{"setpriv", fmt.Sprintf("--reuid=%d", uid), fmt.Sprintf("--regid=%d", uid), "--clear-groups"}
 	d.setup.wrap = append(as, "prlimit", fmt.Sprintf("--nproc=%d:%d", most, most), "--")
