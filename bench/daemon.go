@@ -21,6 +21,7 @@ import (
 // daemon is `ten serve` with a directory of its own.
 type daemon struct {
 	ten, dir string
+	run      string // its run directory, on a tmpfs as /run is on a VPS
 	port     int
 	cmd      *exec.Cmd
 	log      bytes.Buffer
@@ -33,11 +34,15 @@ func newDaemon(b *bench, services string) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{ten: b.ten, dir: dir}
+	run, err := os.MkdirTemp(b.tmpfs, "ten")
+	if err != nil {
+		return nil, err
+	}
+	d := &daemon{ten: b.ten, dir: dir, run: run}
 	d.control = &http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(dir, "run/ctl.sock"))
+		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(run, "ctl.sock"))
 	}}}
-	toml := fmt.Sprintf("[settings]\nbind = \"127.0.0.1\"\ndata_dir = %q\nrun_dir = %q\n%s", dir+"/data", dir+"/run", services)
+	toml := fmt.Sprintf("[settings]\nbind = \"127.0.0.1\"\ndata_dir = %q\nrun_dir = %q\n%s", dir+"/data", run, services)
 	return d, os.WriteFile(dir+"/tenement.toml", []byte(toml), 0o600)
 }
 

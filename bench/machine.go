@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"syscall"
 )
 
 // machine is where and what was measured.
@@ -66,4 +67,19 @@ func build(repo, out, pkg string) error {
 		return fmt.Errorf("cannot build %s: %w\n%s", pkg, err, text)
 	}
 	return nil
+}
+
+// tmpfsMagic is statfs(2)'s word for a tmpfs.
+const tmpfsMagic = 0x01021994
+
+// inMemory is a directory on a tmpfs, which is what /run is on a VPS; "" when
+// this machine has none that we may write to.
+func inMemory() string {
+	for _, dir := range []string{"/run", "/dev/shm"} {
+		var fs syscall.Statfs_t
+		if syscall.Statfs(dir, &fs) == nil && fs.Type == tmpfsMagic && syscall.Access(dir, 2) == nil {
+			return dir
+		}
+	}
+	return ""
 }

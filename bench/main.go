@@ -19,6 +19,7 @@ var suites = map[string]func(*bench) error{
 type bench struct {
 	repo  string // its root
 	work  string // a temporary directory
+	tmpfs string // another, in memory if there is one
 	ten   string // the binary
 	quick bool   // about two minutes
 	runs  int    // samples of whatever is compared
@@ -63,7 +64,12 @@ func run(name string, suite func(*bench) error, quick bool, out string) error {
 		return err
 	}
 	defer os.RemoveAll(work)
-	b := &bench{work: work, ten: filepath.Join(work, "ten"), quick: quick, runs: 100}
+	tmpfs, err := os.MkdirTemp(inMemory(), "bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmpfs)
+	b := &bench{work: work, tmpfs: tmpfs, ten: filepath.Join(work, "ten"), quick: quick, runs: 100}
 	if quick {
 		b.runs = 40
 	}

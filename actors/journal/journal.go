@@ -35,12 +35,11 @@ func Open(dir string, maxBytes int64) *Journal {
 	return &Journal{dir: dir, maxBytes: maxBytes, segment: maxBytes / segments}
 }
 
-// Writer opens the log of a tenant, to be closed when it sleeps: one file is
-// open until then. A tenant has one Writer at a time. It never fails; see Dropped.
+// Writer is the log of a tenant, to be closed when it sleeps. It opens one file
+// at the first line: a wake does not wait for a disk. A tenant has one Writer at
+// a time. It never fails; see Dropped.
 func (j *Journal) Writer(name conf.Instance) *Writer {
-	w := &Writer{journal: j, name: name}
-	w.open(0)
-	return w
+	return &Writer{journal: j, name: name}
 }
 
 // Remove deletes a tenant's log; one that is not there is no error. The tenant's

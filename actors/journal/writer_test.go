@@ -89,7 +89,12 @@ func TestWriter_KeepsStreamsApartAndInOrder(t *testing.T) {
 
 func TestWriter_IsPrivateOnDisk(t *testing.T) {
 	j := newJournal(t)
-	defer j.Writer(alice).Close()
+	w := j.Writer(alice)
+	defer w.Close()
+	if entries, err := os.ReadDir(j.dir); err == nil && len(entries) > 0 {
+		t.Errorf("a writer that wrote nothing has made %v", entries)
+	}
+	w.Note("hello")
 	for path, want := range map[string]os.FileMode{
 		j.dir:                               os.ModeDir | 0o700,
 		filepath.Join(j.dir, "notes"):       os.ModeDir | 0o700,
