@@ -35,6 +35,9 @@ func readServices(c *Config, v value) {
 	}
 }
 
+// enclosing are the keys that need more of an enclosure than process has.
+var enclosing = []string{"memory_limit_mb", "cpu_shares", "storage_quota_mb", "mounts", "rootfs"}
+
 // settle draws the conclusions that need more than one key.
 func (s *Service) settle(v value) {
 	s.settleArgv(v)
@@ -44,6 +47,11 @@ func (s *Service) settle(v value) {
 	}
 	if s.Listen == ListenTCP && s.Socket != "" {
 		v.field("socket").remark("not used with listen = %q", s.Listen)
+	}
+	for _, name := range enclosing {
+		if f := v.field(name); f.present() && s.Isolation == IsolationProcess {
+			f.remark("not enforced at isolation = %q in this version", s.Isolation)
+		}
 	}
 	if !v.field("idle_timeout").present() {
 		v.remark("no idle_timeout: its tenants never go to sleep")

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ type bodyReader struct {
 	br   *bufio.Reader
 	left int64 // of the body or of the chunk; untilClose
 	mode int64 // what the head said: bytes, chunked, untilClose
+	edge bool  // a chunk's data has ended, the CR LF after it has not been read
 	done bool
 }
 
@@ -46,24 +48,34 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 		if err := b.nextChunk(); err != nil || b.done {
 			return 0, orEOF(err)
 		}
+		if b.br.Buffered() == 0 {
+			return 0, nil // a Read that would wait is the next one
+		}
 	}
 	n, err := b.br.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)
 	if err != nil {
 		return n, truncated(err)
 	}
-	if b.left > 0 {
-		return n, nil
+	if b.left == 0 {
+		b.edge, b.done = b.mode == chunked, b.mode != chunked
 	}
-	if b.mode == chunked {
-		return n, b.endOfLine()
-	}
-	b.done = true
 	return n, nil
 }
 
-// ready reports that a Read would not have to wait for the network.
-func (b *bodyReader) ready() bool { return b.done || b.br.Buffered() > 0 }
+// ready reports that a Read would not have to wait for the network. Between two
+// chunks that takes whole lines.
+func (b *bodyReader) ready() bool {
+	if b.done || b.br.Buffered() == 0 || b.mode != chunked || b.left > 0 {
+		return b.done || b.br.Buffered() > 0
+	}
+	lines := 1
+	if b.edge {
+		lines = 2
+	}
+	buffered, _ := b.br.Peek(b.br.Buffered())
+	return bytes.Count(buffered, []byte("\n")) >= lines
+}
 
 // orEOF is the end of a body, unless something went wrong there.
 func orEOF(err error) error {
@@ -83,6 +95,12 @@ func truncated(err error) error {
 // nextChunk reads a chunk's size (RFC 9112, section 7.1): hexadecimal digits,
 // at most 15 of them, extensions ignored, CR LF and nothing looser.
 func (b *bodyReader) nextChunk() error {
+	if b.edge {
+		if err := b.endOfLine(); err != nil {
+			return err
+		}
+		b.edge = false
+	}
 	line, err := b.line()
 	if err != nil {
 		return err
@@ -99,8 +117,9 @@ func (b *bodyReader) nextChunk() error {
 		return fmt.Errorf("bad chunk size %.20q", line)
 	}
 	if size == 0 {
-		b.done = true
-		return b.skipTrailer()
+		err := b.skipTrailer()
+		b.done = err == nil
+		return err
 	}
 	b.left = size
 	return nil

@@ -152,7 +152,7 @@ func TestFailing_CrashLoopFollowsThePolicyAndThenStops(t *testing.T) {
 
 func TestFailing_RestartPolicyIsHonoured(t *testing.T) {
 	t.Parallel()
-	d := launch(t, setup{services: character("never", "crash-loop 50ms", "listen = \"unix\"\nrestart = \"never\"")})
+	d := launch(t, setup{services: character("never", "crash-loop 500ms", "listen = \"unix\"\nrestart = \"never\"")})
 	d.want(200, "never", "one", "/")
 	d.awaitState("never:one", "asleep", 10*time.Second)
 	if n := d.starts("never", "one"); n != 1 {

@@ -222,9 +222,8 @@ func processesRunning(d *daemon, service, id string) int {
 // D3: a run record whose pid is somebody else's now is never acted on.
 func TestState_ForeignProcessIsNeverSignalled(t *testing.T) {
 	t.Parallel()
-	d := launch(t, setup{services: character("web", "serves", `listen = "unix"`)})
-	d.want(200, "web", "one", "/")
-	pid := d.instances()["web:one"].Pid
+	// It starts first: a start time has the grain of 10 ms, and no pid of the
+	// real world comes round in that time.
 	foreign := exec.Command("sleep", "600")
 	if err := foreign.Start(); err != nil {
 		t.Fatal(err)
@@ -232,6 +231,9 @@ func TestState_ForeignProcessIsNeverSignalled(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- foreign.Wait() }() // ended below
 	defer func() { foreign.Process.Kill() }()
+	d := launch(t, setup{services: character("web", "serves", `listen = "unix"`)})
+	d.want(200, "web", "one", "/")
+	pid := d.instances()["web:one"].Pid
 	d.noteCgroups()
 	d.murder()
 	// The record says this pid; start time and boot id stay those of the tenant.

@@ -53,6 +53,7 @@ func (a *app) runContext(ctx context.Context, args []string) int {
 		return exitOK
 	}
 	for line := range strings.Lines("Error: " + err.Error() + "\n") {
+		line = strings.ReplaceAll(line, "\t", "  ") // cobra's suggestions
 		fmt.Fprintln(a.err, journal.Printable(strings.TrimSuffix(line, "\n")))
 	}
 	if a.started {

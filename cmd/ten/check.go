@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"tenement/conf"
+	"tenement/sandbox"
 )
 
 // checkJSON is what `ten check --json` prints.
@@ -70,10 +72,16 @@ func checked(path string, config *conf.Config, problems conf.Problems) checkJSON
 		c.Remarks = append(c.Remarks, checkLine{Line: r.Line, Text: r.Text})
 	}
 	for _, name := range serviceNames(config) {
-		if s := config.Services[name]; s.Refused != "" {
-			c.Remarks = append(c.Remarks, checkLine{Line: s.Line, Text: fmt.Sprintf("service.%s is not run: %s", name, s.Refused)})
+		s := config.Services[name]
+		reason := s.Refused
+		if err := sandbox.Built(sandbox.Level(s.Isolation)); reason == "" && err != nil {
+			reason = err.Error()
+		}
+		if reason != "" {
+			c.Remarks = append(c.Remarks, checkLine{Line: s.Line, Text: fmt.Sprintf("service.%s is not run: %s", name, reason)})
 		}
 	}
+	slices.SortStableFunc(c.Remarks, func(a, b checkLine) int { return a.Line - b.Line })
 	return c
 }
 
