@@ -2,8 +2,11 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"tenement/sandbox"
 )
 
 // checkTimeout is how long a tenant has to answer a health check.
@@ -71,11 +74,8 @@ func (t *tenant) verify() {
 
 func (t *tenant) verified(m *verified) {
 	t.life().verifying = false
-	if m.err == nil {
-		return
-	}
-	if n := t.cell.exit.Load(); n != nil && n.gen == m.gen {
-		return // it died, and says so itself
+	if m.err == nil || errors.Is(m.err, sandbox.ErrExited) {
+		return // the end of a process is news of its own
 	}
 	t.hung("it lives, but no longer listens")
 }

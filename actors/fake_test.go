@@ -193,7 +193,7 @@ func (p *actorProcess) Ready(ctx context.Context) (sandbox.Endpoint, error) {
 		}
 		return sandbox.Endpoint{Network: "unix", Address: p.spec.Socket}, nil
 	case <-p.over:
-		return sandbox.Endpoint{}, errors.New("exited")
+		return sandbox.Endpoint{}, sandbox.ErrExited
 	case <-ctx.Done():
 		return sandbox.Endpoint{}, ctx.Err()
 	}

@@ -1,10 +1,13 @@
 package actors
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"tenement/conf"
+	"tenement/sandbox"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/rs/zerolog"
@@ -210,11 +213,15 @@ func (t *tenant) makeRoom(gen uint64) {
 
 func (t *tenant) listening(m *ready) {
 	l := t.life()
-	if m.err != nil {
-		// A process that died first says so by itself, with its status.
-		if n := t.cell.exit.Load(); n == nil || n.gen != l.gen {
-			t.hung(fmt.Sprintf("not ready after %s (startup_timeout): %v", t.cell.config().StartupTimeout, m.err))
-		}
+	switch {
+	case m.err == nil:
+	case errors.Is(m.err, sandbox.ErrExited):
+		return // its end is news of its own, with the status
+	case errors.Is(m.err, context.DeadlineExceeded):
+		t.hung(fmt.Sprintf("not ready after %s (startup_timeout): %v", t.cell.config().StartupTimeout, m.err))
+		return
+	default:
+		t.hung(fmt.Sprintf("cannot tell whether it listens: %v", m.err))
 		return
 	}
 	l.readyAt = stamp()
