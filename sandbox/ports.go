@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"sync"
 
@@ -34,14 +35,16 @@ func (e *Engine) ReleasePort(port int) {
 }
 
 // take goes round the range, so that a port is not soon used again: a client of
-// its last owner may still dial it.
+// its last owner may still dial it. It begins anywhere: two daemons on one
+// machine, whose tenants take their time to listen, seldom meet.
 func (p *ports) take(r [2]int, free func(int) bool) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	size := r[1] - r[0] + 1
 	if p.given == nil {
 		p.given = map[int]bool{}
+		p.last = r[0] + rand.IntN(size)
 	}
-	size := r[1] - r[0] + 1
 	for i := range size {
 		port := p.last + 1 + i
 		if p.last < r[0] || p.last > r[1] {

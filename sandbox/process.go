@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,7 +26,9 @@ type Process struct {
 	pidfd    int // -1 once released
 	status   Status
 	endpoint Endpoint // set by Ready
-	released bool
+
+	releasing sync.Mutex // held for all of a Release
+	released  bool
 }
 
 func newProcess(e *Engine, s Spec, ev Events) *Process {
@@ -83,25 +86,38 @@ func (p *Process) Kill() error {
 	return nil
 }
 
+// Settle gives the rest of a tree whose main process has ended the time to end
+// as well, patience at most: who was asked by Terminate is not cut short because
+// the main process was quicker.
+func (p *Process) Settle(patience time.Duration) {
+	if p.tree == nil {
+		return
+	}
+	for begin := time.Now(); time.Since(begin) < patience; time.Sleep(pause(time.Since(begin))) {
+		if gone, err := empty(p.tree); gone || err != nil {
+			return // Release deals with an error
+		}
+	}
+}
+
 // Release ends what the main process left behind and removes cgroup, FIFOs and
-// socket. It is for after Exited; it waits, usually a millisecond. Calling it
-// again does nothing.
+// socket. It is for after Exited; it waits, usually a millisecond. After an
+// error it can be called again; after a success it does nothing.
 func (p *Process) Release() error {
 	select {
 	case <-p.done:
 	default:
 		return fmt.Errorf("cannot clean up after %s: it is still running", p.spec.Name)
 	}
-	p.mu.Lock()
-	released := p.released
-	p.released = true
-	p.mu.Unlock()
-	if released {
+	p.releasing.Lock()
+	defer p.releasing.Unlock()
+	if p.released {
 		return nil
 	}
 	if err := p.cleanUp(); err != nil {
 		return fmt.Errorf("cannot clean up after %s: %w", p.spec.Name, err)
 	}
+	p.released = true
 	return nil
 }
 

@@ -57,6 +57,7 @@ func (a *app) startDaemon(o daemonOptions) (_ *daemon, err error) {
 			d.unlock()
 		}
 	}()
+	spareThreads()
 	if err := os.MkdirAll(o.place.dataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make the data directory: %w", err)
 	}
