@@ -101,10 +101,20 @@ func (a *admission) next() (grant *ask, victim *Cell, deny *ask) {
 		a.leaving[victim] = true
 		return nil, victim, nil
 	}
-	if len(a.leaving) > 0 {
+	if len(a.leaving) > 0 || a.roomComes() {
 		return nil, nil, nil
 	}
 	return nil, nil, a.pop()
+}
+
+// roomComes reports that somebody goes to sleep without having been asked to.
+func (a *admission) roomComes() bool {
+	for c := range a.awake {
+		if m := c.look().machine; m.Then != ThenKeep {
+			return true
+		}
+	}
+	return false
 }
 
 // pop takes the next of the service whose turn it is.
@@ -129,6 +139,9 @@ func (a *admission) longestUnused() *Cell {
 	var since int64
 	for c := range a.awake {
 		if a.leaving[c] || a.starting[c] != 0 || c.way.Load() == nil || c.inflight.Load() > 0 {
+			continue
+		}
+		if c.pid.Load() == nil { // its actor was given up: it obeys nobody at present
 			continue
 		}
 		if used := c.idleSince(); oldest == nil || used < since {

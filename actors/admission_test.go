@@ -196,3 +196,129 @@ func TestHost_MaxAwakeWithEverybodyInUseTurnsAway(t *testing.T) {
 		}
 	})
 }
+
+func TestHost_QueueTimeoutIsEachVisitorsOwn(t *testing.T) {
+	c := defaults()
+	c.Settings.MaxConcurrentStarts, c.Settings.QueueTimeout = 1, time.Second
+	play(t, c, func(t *testing.T, h *Host, s *stage) {
+		s.act("notes:slow", behaviour{readyAfter: 1900 * time.Millisecond})
+		register(t, h, id("slow"), alice())
+		go func() { _ = visit(t, h, id("slow")) }()
+		synctest.Wait()
+		first := make(chan error, 1)
+		go func() { first <- visit(t, h, alice()) }()
+		time.Sleep(950 * time.Millisecond)
+		if err := visit(t, h, alice()); err != nil {
+			t.Errorf("refused because of somebody else's time: %v", err)
+		}
+		wantCause(t, <-first, CauseQueueTimeout)
+		wantNoLeak(t, h, s)
+	})
+}
+
+func TestHost_ListedTenantsAndRestartsWaitForNobodysRequest(t *testing.T) {
+	c := defaults()
+	c.Settings.MaxConcurrentStarts, c.Settings.QueueTimeout = 1, time.Second
+	for i := range 10 {
+		c.Instances = append(c.Instances, id(fmt.Sprint("t", i)))
+	}
+	c.Services["notes"].IdleTimeout = 0
+	play(t, c, func(t *testing.T, h *Host, s *stage) {
+		s.act("", behaviour{readyAfter: 1900 * time.Millisecond})
+		if err := h.StartListed(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		if n := s.alive(); n != 10 {
+			t.Errorf("%d of 10 started at boot", n)
+		}
+		for i := range 10 {
+			s.process(fmt.Sprint("notes:t", i)).end(exitStatusOf(9))
+		}
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		if n := s.alive(); n != 10 {
+			t.Errorf("%d of 10 came back", n)
+		}
+		wantNoLeak(t, h, s)
+	})
+}
+
+func TestHost_AFloodBeyondMaxAwakeIsServedInTurn(t *testing.T) {
+	c := defaults()
+	c.Settings.MaxAwake = 10
+	c.Services["notes"].IdleTimeout = 10 * time.Millisecond
+	play(t, c, func(t *testing.T, h *Host, s *stage) {
+		s.act("", behaviour{readyAfter: 5 * time.Millisecond})
+		for i := range 50 {
+			register(t, h, id(fmt.Sprint("t", i)))
+		}
+		var wg sync.WaitGroup
+		for i := range 50 {
+			wg.Go(func() {
+				if err := visit(t, h, id(fmt.Sprint("t", i))); err != nil {
+					t.Errorf("t%d: %v", i, err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := s.mostAwake(); n > 10 {
+			t.Errorf("%d processes at once", n)
+		}
+		time.Sleep(time.Second)
+		wantNoLeak(t, h, s)
+		if s.alive() != 0 {
+			t.Errorf("%d awake long after idle_timeout", s.alive())
+		}
+	})
+}
+
+func TestHost_OneWhoGoesToSleepAnywayIsWaitedFor(t *testing.T) {
+	c := defaults()
+	c.Settings.MaxAwake = 1
+	play(t, c, func(t *testing.T, h *Host, s *stage) {
+		s.act("notes:alice", behaviour{ignoresTERM: true})
+		register(t, h, alice(), id("bob"))
+		if err := visit(t, h, alice()); err != nil {
+			t.Fatal(err)
+		}
+		go func() { _ = h.Stop(t.Context(), alice()) }()
+		time.Sleep(time.Second)
+		if err := visit(t, h, id("bob")); err != nil {
+			t.Errorf("turned away, with room on its way: %v", err)
+		}
+		wantNoLeak(t, h, s)
+	})
+}
+
+func TestHost_AThousandOfOneServiceDelayAnotherByOneSlot(t *testing.T) {
+	c := defaults()
+	other := notes()
+	other.Name = "other"
+	c.Services["other"] = other
+	play(t, c, func(t *testing.T, h *Host, s *stage) {
+		s.act("", behaviour{readyAfter: 100 * time.Millisecond})
+		names := make([]conf.Instance, 1000)
+		for i := range names {
+			names[i] = id(fmt.Sprint("t", i))
+		}
+		register(t, h, names...)
+		eve := conf.Instance{Service: "other", ID: "eve"}
+		register(t, h, eve)
+		var wg sync.WaitGroup
+		for _, n := range names {
+			wg.Go(func() { _ = visit(t, h, n) })
+		}
+		synctest.Wait()
+		began := time.Now()
+		if err := visit(t, h, eve); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(began); d > 200*time.Millisecond {
+			t.Errorf("waited %s behind a thousand of another service, a start takes 100ms", d)
+		}
+		wg.Wait()
+		wantNoLeak(t, h, s)
+	})
+}

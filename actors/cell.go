@@ -45,14 +45,19 @@ type life struct {
 	retryAt  int64    // stamp: Backoff ends, or Failed has cooled down
 	refusal  *Refusal // for the waiters of this transition, when its reason is a special one
 
-	process   process // from Spawn until gone
-	clearing  bool    // its Release is under way
+	suspect    bool                // the circuit was open, and no start has proved itself since
+	unattended bool                // it was queued by order or policy: not for its visitors alone
+	armed      [numDeadlines]int64 // stamp of the newest arm of each deadline
+
+	process   process    // from Spawn until gone
+	clearing  chan error // its Release is under way, or its result is here
 	stopReady context.CancelFunc
 	way       *Way
 	spec      sandbox.Spec
 	log       *journal.Writer
 	startedAt time.Time
 	readyAt   int64 // stamp
+	askedAt   int64 // stamp: SIGTERM was sent; 0 = not
 	health    health
 	verifying bool // a refused connection is being looked into
 }
@@ -82,17 +87,21 @@ func newCell(s *service, record ledger.Tenant) *Cell {
 	return c
 }
 
-// born gives a cell its life, once, when its first actor starts.
-func (c *Cell) born() {
+// born gives a cell its life when its first actor starts, and reports that it did.
+func (c *Cell) born() bool {
 	if c.life != nil {
-		return
+		return false
 	}
 	state := Asleep
 	if c.record.Load().Held {
 		state = Held
 	}
 	c.life = &life{machine: Machine{State: state}, since: time.Now(), waiters: map[*waiter]struct{}{}}
+	return true
 }
+
+// rested reports that no actor has ever done anything for the tenant.
+func (c *Cell) rested() bool { return c.pid.Load() == nil && c.view.Load() == nil }
 
 // idleSince is the stamp of the end of the last use, or of ready.
 func (c *Cell) idleSince() int64 {
@@ -115,7 +124,7 @@ func (c *Cell) look() view {
 	return view{machine: Machine{State: Asleep}, since: record.Created}
 }
 
-// spec is the configuration of the cell's service.
+// config is the configuration of the cell's service.
 func (c *Cell) config() *conf.Service { return c.service.config }
 
 // publish shows the life to others.

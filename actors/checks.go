@@ -41,7 +41,7 @@ func (t *tenant) checked(m *checked) {
 		// It was busy with a visitor: not a failure.
 	default:
 		l.health = l.health.missed()
-		t.log.Debug().Err(m.err).Msg("health check failed")
+		t.log().Debug().Err(m.err).Msg("health check failed")
 	}
 	if l.health.unhealthy() {
 		t.hung(fmt.Sprintf("unhealthy: %d checks of %s failed, the last: %v", unhealthyAfter, t.cell.config().Health, m.err))
@@ -56,7 +56,8 @@ func (t *tenant) checked(m *checked) {
 func (t *tenant) armCheck() { t.arm(t.h.config.Settings.HealthCheckInterval, dueCheck) }
 
 // verify looks into a refused connection: a process that lives and no longer
-// listens is as good as dead, one that listens was only busy.
+// listens is as good as dead, one that listens was only busy. Visitors wait
+// meanwhile; mostly the process has just died, and the next one will serve them.
 func (t *tenant) verify() {
 	l := t.life()
 	if l.verifying {
@@ -74,8 +75,12 @@ func (t *tenant) verify() {
 
 func (t *tenant) verified(m *verified) {
 	t.life().verifying = false
-	if m.err == nil || errors.Is(m.err, sandbox.ErrExited) {
-		return // the end of a process is news of its own
+	switch {
+	case m.err == nil:
+		t.step(EventWake, ThenKeep) // who came meanwhile is let in
+	case errors.Is(m.err, sandbox.ErrExited):
+		// the end of a process is news of its own
+	default:
+		t.hung("it lives, but no longer listens")
 	}
-	t.hung("it lives, but no longer listens")
 }

@@ -27,7 +27,7 @@ type Door struct {
 	inflight atomic.Int64
 	lastUsed atomic.Int64 // a stamp; 0 = never
 	requests atomic.Uint64
-	draining atomic.Bool // somebody waits for emptied
+	draining atomic.Bool // the actor waits for emptied
 	emptied  func()      // called when the last one leaves a draining door
 }
 
@@ -81,6 +81,9 @@ func (d *Door) out() {
 		d.emptied()
 	}
 }
+
+// rest ends the asking of drain.
+func (d *Door) rest() { d.draining.Store(false) }
 
 // drain asks for emptied to be called, and reports whether it is empty already.
 func (d *Door) drain() bool {

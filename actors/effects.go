@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"time"
 
+	"tenement/conf"
 	"tenement/sandbox"
 )
 
@@ -48,16 +50,9 @@ func (t *tenant) carryOut(e Effect) {
 			t.then(EventDrained, ThenKeep)
 		}
 	case Terminate:
-		t.closeWay()
-		t.signal(l.process.Terminate, "SIGTERM")
-		t.arm(graceTime, dueGrace)
+		t.terminate()
 	case Kill:
-		t.closeWay()
-		t.signal(l.process.Kill, "SIGKILL")
-		t.arm(graceTime, dueGrace)
-		if n := t.cell.exit.Load(); n != nil && n.gen == l.gen {
-			t.clear()
-		}
+		t.kill()
 	case Clear:
 		t.clear()
 	case Scrub:
@@ -67,30 +62,35 @@ func (t *tenant) carryOut(e Effect) {
 	case ArmRetry:
 		t.arm(time.Duration(l.retryAt-stamp()), dueRetry)
 	case Forgive:
-		l.failures.Clear()
-		l.retryAt = 0
+		t.forgive()
 	}
 }
 
 // arm sends this generation a deadline.
 func (t *tenant) arm(in time.Duration, what deadline) {
-	t.h.arm(t.cell, in, &due{gen: t.life().gen, what: what})
+	l, at := t.life(), stamp()+int64(in)
+	l.armed[what] = at
+	t.h.arm(t.cell, at, &due{gen: l.gen, what: what, at: at})
 }
 
-// due: a deadline came. Each is asked for once and means something in one state.
+// due: a deadline came. Of each kind only the newest counts: two chains that
+// renew themselves must not be.
 func (t *tenant) due(m *due) {
+	if t.life().armed[m.what] != m.at {
+		return
+	}
+	t.life().armed[m.what] = 0 // two may have the same stamp
 	switch m.what {
 	case dueIdle:
 		t.about(m.gen, Running, t.idle)
 	case dueCheck:
 		t.about(m.gen, Running, t.check)
 	case dueQueue:
-		t.about(m.gen, Queued, func() {
-			t.deny(&Refusal{Cause: CauseQueueTimeout, RetryAfter: jitter(4 * time.Second),
-				Reason: fmt.Sprintf("no start slot came free in %s (queue_timeout)", t.h.config.Settings.QueueTimeout)})
-		})
+		t.about(m.gen, Queued, t.queueOver)
 	case dueSlot:
-		t.about(m.gen, Starting, func() { t.h.toServices(&release{cell: t.cell, gen: m.gen}) })
+		if m.gen == t.life().gen { // in whatever state: stopped before it was ready, too
+			t.h.toServices(&release{cell: t.cell, gen: m.gen})
+		}
 	case dueDrain:
 		t.about(m.gen, Draining, func() { t.step(EventDrainOver, ThenKeep) })
 	case dueGrace:
@@ -98,15 +98,46 @@ func (t *tenant) due(m *due) {
 	case dueRetry:
 		t.about(m.gen, Backoff, func() {
 			t.life().restarts++
+			t.life().unattended = true
 			t.step(EventRetryDue, ThenKeep)
 		})
+	}
+}
+
+// queueOver refuses those who have waited for queue_timeout. Who came later has
+// time left, and a restart or an operator's start waits for nobody's request.
+func (t *tenant) queueOver() {
+	l := t.life()
+	timeout := t.h.config.Settings.QueueTimeout
+	refusal := &Refusal{Cause: CauseQueueTimeout, RetryAfter: time.Second + jitter(4*time.Second),
+		Reason: fmt.Sprintf("no start slot came free in %s (queue_timeout)", timeout)}
+	now, next := stamp(), int64(math.MaxInt64)
+	for w := range l.waiters {
+		over := w.deadline - int64(t.cell.config().StartupTimeout)
+		if over <= now {
+			w.tell(refusal)
+			delete(l.waiters, w)
+			continue
+		}
+		next = min(next, over)
+	}
+	switch {
+	case len(l.waiters) > 0:
+		t.arm(time.Duration(next-now), dueQueue)
+		t.cell.publish()
+	case l.unattended:
+		t.arm(timeout, dueQueue)
+		t.cell.publish()
+	default:
+		t.deny(refusal)
 	}
 }
 
 // spawn starts the process of this generation.
 func (t *tenant) spawn() {
 	l := t.life()
-	l.readyAt, l.way, l.verifying = 0, nil, false
+	l.readyAt, l.askedAt, l.way, l.verifying, l.unattended = 0, 0, nil, false, false
+	l.health, l.spec = health{}, sandbox.Spec{} // a port of the last generation's is somebody else's by now
 	if l.log == nil {
 		l.log = t.h.journal.Writer(t.cell.name)
 	}
@@ -121,7 +152,7 @@ func (t *tenant) spawn() {
 	}
 	l.startedAt = time.Now()
 	if err := sandbox.WriteRecord(t.h.recordDir(), l.process.Record()); err != nil {
-		t.log.Error().Err(err).Msg("cannot write the run record: a crash of the daemon would leave this process unknown")
+		t.log().Error().Err(err).Msg("cannot write the run record: a crash of the daemon would leave this process unknown")
 	}
 	t.arm(slotTime, dueSlot)
 	t.watchReady()
@@ -134,13 +165,17 @@ func (t *tenant) cannotStart(err error) {
 	l.reason = err.Error()
 	t.note(l.reason)
 	t.h.launcher.ReleasePort(l.spec.Port)
+	l.spec = sandbox.Spec{}
 	t.hangUp()
 	if errors.Is(err, sandbox.ErrCannotExecute) {
-		l.retryAt = stamp() + int64(t.h.config.Settings.CircuitCooldown)
-		t.then(EventStartFailed, ThenFail)
+		t.then(EventStartFailed, t.giveUp())
 		return
 	}
-	t.then(EventStartFailed, t.countFailure())
+	verdict := t.countFailure()
+	if verdict == ThenRetry && t.cell.config().Restart == conf.RestartNever {
+		verdict = ThenSleep
+	}
+	t.then(EventStartFailed, verdict)
 }
 
 // events connects a process to its cell; they outlive an actor's restart.
@@ -159,6 +194,9 @@ func (t *tenant) events(gen uint64) sandbox.Events {
 // process, at startup_timeout, or when the tenant is told to stop.
 func (t *tenant) watchReady() {
 	l := t.life()
+	if l.stopReady != nil {
+		l.stopReady() // an earlier actor's
+	}
 	left := t.cell.config().StartupTimeout - time.Since(l.startedAt)
 	ctx, cancel := context.WithTimeout(context.Background(), left)
 	l.stopReady = cancel
@@ -185,19 +223,20 @@ func (t *tenant) openDoor() {
 }
 
 // idle: the time may be over. Uses do not talk to the actor, so look when the
-// last one ended.
+// last one ended, or have the last one inside say that it leaves.
 func (t *tenant) idle() {
+	if !t.cell.drain() {
+		return
+	}
+	t.cell.rest()
 	timeout := t.cell.config().IdleTimeout
 	unused := time.Duration(stamp() - t.cell.idleSince())
-	switch {
-	case t.cell.inflight.Load() > 0:
-		t.arm(timeout, dueIdle)
-	case unused < timeout:
+	if unused < timeout {
 		t.arm(timeout-unused, dueIdle)
-	default:
-		t.life().reason = fmt.Sprintf("nobody used it for %s", timeout)
-		t.step(EventIdle, ThenKeep)
+		return
 	}
+	t.life().reason = fmt.Sprintf("nobody used it for %s", timeout)
+	t.step(EventIdle, ThenKeep)
 }
 
 // answer tells everybody who waits.
@@ -244,8 +283,27 @@ func (t *tenant) refuseHurried() {
 	}
 }
 
+func (t *tenant) terminate() {
+	l := t.life()
+	t.closeWay()
+	l.askedAt = stamp()
+	t.signal(l.process.Terminate, "SIGTERM")
+	t.arm(graceTime, dueGrace)
+}
+
+func (t *tenant) kill() {
+	l := t.life()
+	t.closeWay()
+	t.signal(l.process.Kill, "SIGKILL")
+	t.arm(graceTime, dueGrace)
+	if n := t.cell.exit.Load(); n != nil && n.gen == l.gen {
+		t.clear()
+	}
+}
+
 func (t *tenant) closeWay() {
 	l := t.life()
+	t.cell.rest()
 	if l.stopReady != nil {
 		l.stopReady()
 	}
@@ -257,31 +315,44 @@ func (t *tenant) closeWay() {
 
 func (t *tenant) signal(send func() error, name string) {
 	if err := send(); err != nil {
-		t.log.Warn().Err(err).Msg("cannot send " + name)
+		t.log().Warn().Err(err).Msg("cannot send " + name)
 	}
 }
 
 // clear takes away what an ended process left, in a goroutine: it may have to
-// wait for the rest of the tree.
+// wait for the rest of the tree. Who was asked to end has the whole grace for
+// it, even if the main process was quicker; Kill cuts that short.
 func (t *tenant) clear() {
 	l := t.life()
 	t.closeWay()
-	if l.clearing {
+	if l.clearing != nil {
 		return
 	}
-	l.clearing = true
+	result := make(chan error, 1)
+	l.clearing = result
+	var patience time.Duration
+	if l.askedAt != 0 {
+		patience = graceTime - time.Duration(stamp()-l.askedAt)
+	}
 	h, cell, gen, p := t.h, t.cell, l.gen, l.process
-	go func() { h.tell(cell, &gone{gen: gen, err: p.Release()}) }()
+	go func() {
+		p.Settle(patience)
+		result <- p.Release()
+		h.tell(cell, &gone{gen: gen})
+	}()
 }
 
 // farewell forgets a process of which nothing is left.
 func (t *tenant) farewell() {
 	l := t.life()
 	if err := sandbox.RemoveRecord(t.h.recordDir(), l.process.Record()); err != nil {
-		t.log.Error().Err(err).Msg("cannot remove the run record")
+		t.log().Error().Err(err).Msg("cannot remove the run record")
 	}
 	t.h.launcher.ReleasePort(l.spec.Port)
-	l.process = nil
+	l.process, l.stopReady, l.spec = nil, nil, sandbox.Spec{}
+	if then := l.machine.Then; l.readyAt != 0 && then != ThenRetry && then != ThenFail {
+		l.suspect = false // it was up and has not failed
+	}
 	t.hangUp()
 }
 
@@ -311,14 +382,14 @@ func (t *tenant) scrub() {
 	dir := t.h.instanceDir(t.cell.name)
 	if err := os.RemoveAll(dir); err != nil {
 		t.life().stopErr = fmt.Errorf("cannot remove %s (storage_persist = false): %w", dir, err)
-		t.log.Error().Err(err).Msg("cannot remove a tenant's directory")
+		t.log().Error().Err(err).Msg("cannot remove a tenant's directory")
 	}
 }
 
 func (t *tenant) settle() {
 	l := t.life()
 	for _, done := range l.stops {
-		done <- l.stopErr
+		reply(done, l.stopErr)
 	}
 	l.stops, l.stopErr = nil, nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 	"tenement/conf"
 	"tenement/sandbox"
 
+	"github.com/asynkron/protoactor-go/actor"
 	"github.com/rs/zerolog"
 )
 
@@ -26,7 +28,8 @@ type behaviour struct {
 	diesEarly   time.Duration // before ready; 0 = no
 	status      sandbox.Status
 	ignoresTERM bool
-	releaseErrs int // how often Release fails first
+	releaseErrs int           // how often Release fails first
+	straggles   time.Duration // how long the rest of its tree takes to end
 }
 
 // stage is a launcher whose processes are characters: only starting and probing
@@ -38,21 +41,24 @@ type stage struct {
 	acts     map[string]behaviour // by tenant; "" is everybody else
 	started  map[string]int
 	running  map[string]*actorProcess
-	awake    int
 	maxAwake int
 	starting int
 	maxStart int
 	port     int
-	unready  error // what Supports says
-	ended    []sandbox.Record
-	probe    map[string]error
-	probes   map[string]int
+	portErr  error
+	freed    map[int]int // how often, by port
+
+	terminated func(tenant string) // told of every SIGTERM; nil = nobody
+	unready    error               // what Supports says
+	ended      []sandbox.Record
+	probe      map[string]error
+	probes     map[string]int
 }
 
 func newStage(t *testing.T) *stage {
 	return &stage{
 		t: t, acts: map[string]behaviour{}, started: map[string]int{}, running: map[string]*actorProcess{},
-		port: 20000, probe: map[string]error{}, probes: map[string]int{},
+		port: 20000, freed: map[int]int{}, probe: map[string]error{}, probes: map[string]int{},
 	}
 }
 
@@ -109,12 +115,29 @@ func (s *stage) process(tenant string) *actorProcess {
 
 func (s *stage) Supports(sandbox.Level) error { return s.unready }
 func (s *stage) Close() error                 { return nil }
-func (s *stage) End(r sandbox.Record) error   { s.ended = append(s.ended, r); return nil }
-func (s *stage) Sweep() (int, error)          { return 0, nil }
-func (s *stage) ReleasePort(int)              {}
+func (s *stage) End(r sandbox.Record) error {
+	s.mu.Lock()
+	s.ended = append(s.ended, r)
+	p := s.running[r.Name]
+	delete(s.running, r.Name)
+	s.mu.Unlock()
+	if p != nil {
+		p.end(sandbox.Status{Code: -1, Signal: 9})
+	}
+	return nil
+}
+func (s *stage) Sweep() (int, error) { return 0, nil }
+func (s *stage) ReleasePort(port int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.freed[port]++
+}
 func (s *stage) FreePort() (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.portErr != nil {
+		return 0, s.portErr
+	}
 	s.port++
 	return s.port, nil
 }
@@ -139,7 +162,7 @@ func (s *stage) Start(spec sandbox.Spec, ev sandbox.Events) (process, error) {
 	if s.running[spec.Name] != nil {
 		s.t.Errorf("a second process of %s", spec.Name)
 	}
-	p := &actorProcess{stage: s, spec: spec, events: ev, does: b, over: make(chan struct{}), pid: 1000 + len(s.started)}
+	p := &actorProcess{stage: s, spec: spec, events: ev, does: b, over: make(chan struct{}), killed: make(chan struct{}), pid: 1000 + len(s.started)}
 	s.running[spec.Name] = p
 	s.maxAwake = max(s.maxAwake, len(s.running))
 	s.starting++
@@ -159,16 +182,29 @@ type actorProcess struct {
 	does    behaviour
 	pid     int
 	over    chan struct{}
+	killed  chan struct{}
 	once    sync.Once
 	unready bool
 	terms   int
 	kills   int
+	cleared int
+}
+
+// releases counts how often it was cleared away.
+func (p *actorProcess) releases() int {
+	p.stage.mu.Lock()
+	defer p.stage.mu.Unlock()
+	return p.cleared
 }
 
 func (p *actorProcess) Pid() int { return p.pid }
 
 func (p *actorProcess) Record() sandbox.Record {
-	return sandbox.Record{Name: p.spec.Name, Generation: p.spec.Generation, Pid: p.pid}
+	base := filepath.Join(p.spec.RunDir, strconv.FormatUint(p.spec.Generation, 10))
+	return sandbox.Record{
+		Name: p.spec.Name, Generation: p.spec.Generation, Pid: p.pid, Start: 1, Boot: "this", RunDir: p.spec.RunDir,
+		Marker: "TENEMENT_RUN=" + base, Stdout: base + ".out", Stderr: base + ".err",
+	}
 }
 
 func (p *actorProcess) isReady() {
@@ -211,7 +247,11 @@ func (p *actorProcess) end(s sandbox.Status) {
 func (p *actorProcess) Terminate() error {
 	p.stage.mu.Lock()
 	p.terms++
+	told := p.stage.terminated
 	p.stage.mu.Unlock()
+	if told != nil {
+		told(p.spec.Name)
+	}
 	if !p.does.ignoresTERM {
 		time.AfterFunc(10*time.Millisecond, func() { p.end(sandbox.Status{Code: -1, Signal: 15}) })
 	}
@@ -221,15 +261,27 @@ func (p *actorProcess) Terminate() error {
 func (p *actorProcess) Kill() error {
 	p.stage.mu.Lock()
 	p.kills++
+	if p.kills == 1 {
+		close(p.killed)
+	}
 	p.stage.mu.Unlock()
 	go p.end(sandbox.Status{Code: -1, Signal: 9})
 	return nil
+}
+
+// Settle: who forked away takes straggles to end after a SIGTERM.
+func (p *actorProcess) Settle(patience time.Duration) {
+	select {
+	case <-time.After(min(patience, p.does.straggles)):
+	case <-p.killed:
+	}
 }
 
 func (p *actorProcess) Release() error {
 	<-p.over
 	p.stage.mu.Lock()
 	defer p.stage.mu.Unlock()
+	p.cleared++
 	if p.does.releaseErrs > 0 {
 		p.does.releaseErrs--
 		return errors.New("somebody of the tree is still there")
@@ -237,6 +289,9 @@ func (p *actorProcess) Release() error {
 	delete(p.stage.running, p.spec.Name)
 	return nil
 }
+
+// errNoMemory is a reason that may pass.
+var errNoMemory = errors.New("cannot allocate memory")
 
 // nobodysConns stands for the edge's connections.
 type nobodysConns struct{}
@@ -359,3 +414,11 @@ func mustExist(t *testing.T, path string, want bool) {
 		t.Errorf("%s: exists %v, want %v", path, err == nil, want)
 	}
 }
+
+// countingParent is a supervisor's handle on its children.
+type countingParent struct {
+	actor.Supervisor
+	restarts int
+}
+
+func (p *countingParent) RestartChildren(...*actor.PID) { p.restarts++ }

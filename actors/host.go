@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"tenement/actors/journal"
 	"tenement/actors/ledger"
@@ -64,6 +63,7 @@ type Host struct {
 	workdir  string // the daemon's, where tenants without a workdir run
 	journal  *journal.Journal
 	book     *book
+	front    *front
 	launcher launcher
 	services map[string]*service // never changes after NewHost
 
@@ -74,9 +74,12 @@ type Host struct {
 	servicesPID        *actor.PID
 	hostSupervisor     *supervisor
 	servicesSupervisor *supervisor
+	actorsEnded        <-chan struct{} // the root's
 	stopping           atomic.Bool
 	done               chan struct{} // closed when the tree has ended, by Shutdown or by itself
 	doneOnce           sync.Once
+	ended              chan struct{} // closed when Shutdown has done all it can
+	err                error         // what it returned; read after ended
 }
 
 // NewHost opens the registry, ends what a former daemon left running, and
@@ -85,7 +88,7 @@ type Host struct {
 func NewHost(o Options) (*Host, error) {
 	h := &Host{
 		o: o, config: o.Config, log: o.Log, policy: policyOf(o.Config.Settings),
-		services: map[string]*service{}, launcher: o.launcher, done: make(chan struct{}),
+		services: map[string]*service{}, launcher: o.launcher, done: make(chan struct{}), ended: make(chan struct{}),
 		journal: journal.Open(filepath.Join(o.DataDir, ".logs"), o.Config.Settings.LogMaxBytes),
 	}
 	if h.o.Owner == nil {
@@ -188,24 +191,23 @@ func (h *Host) grow() {
 	h.hostSupervisor = newSupervisor(h, func() *actor.PID { return h.hostPID }, gone)
 	h.servicesSupervisor = newSupervisor(h, func() *actor.PID { return h.servicesPID }, gone)
 	settings := h.config.Settings
-	root := &rootActor{
-		h: h, clock: &alarm{},
-		front: &front{admission: newAdmission(settings.MaxConcurrentStarts, settings.MaxAwake), opened: make(chan struct{})},
-	}
+	h.front = &front{admission: newAdmission(settings.MaxConcurrentStarts, settings.MaxAwake), opened: make(chan struct{})}
+	root := &rootActor{h: h, clock: &alarm{}, ended: make(chan struct{})}
 	// The addresses are known before the actors are there, so nobody waits for them.
 	at := func(name string) *actor.PID { return actor.NewPID(h.system.Address(), name) }
 	h.hostPID, h.keeperPID, h.sweeperPID, h.servicesPID = at("host"), at("host/ledger"), at("host/sweeper"), at("host/services")
+	h.actorsEnded = root.ended
 	if _, err := h.root().SpawnNamed(h.props(func() actor.Actor { return root }, h.hostSupervisor), "host"); err != nil {
 		panic(err) // a name taken in a new system
 	}
-	<-root.front.opened
+	<-h.front.opened
 }
 
 // rootActor is the host's actor: it supervises and does nothing else.
 type rootActor struct {
 	h     *Host
 	clock *alarm
-	front *front
+	ended chan struct{} // closed when it and all its children have ended
 }
 
 func (r *rootActor) Receive(ctx actor.Context) {
@@ -214,9 +216,11 @@ func (r *rootActor) Receive(ctx actor.Context) {
 	case *actor.Started:
 		mustSpawn(ctx, "ledger", h.props(func() actor.Actor { return &keeper{h.book} }, nil))
 		mustSpawn(ctx, "sweeper", h.props(func() actor.Actor { return &sweeper{h, r.clock} }, nil))
-		mustSpawn(ctx, "services", h.props(func() actor.Actor { return &services{h, r.front} }, h.servicesSupervisor))
+		mustSpawn(ctx, "services", h.props(func() actor.Actor { return &services{h, h.front} }, h.servicesSupervisor))
 	case *restartChild:
 		h.hostSupervisor.restart(ctx, m)
+	case *actor.Stopped:
+		close(r.ended)
 	}
 }
 
@@ -247,9 +251,7 @@ func (h *Host) deadLetter(event any) {
 	if !ok {
 		return
 	}
-	if m, ok := d.Message.(losable); ok {
-		m.lost()
-	}
+	lose(d.Message)
 	h.log.Debug().Str("actor", d.PID.GetId()).Str("type", fmt.Sprintf("%T", d.Message)).Msg("message reached nobody")
 }
 
@@ -264,69 +266,14 @@ func (h *Host) tell(c *Cell, m message) {
 
 func (h *Host) toServices(m message) { h.root().Send(h.servicesPID, m) }
 
-func (h *Host) arm(c *Cell, in time.Duration, m message) {
-	h.root().Send(h.sweeperPID, &arm{at: stamp() + int64(in), to: c, m: m})
+func (h *Host) arm(c *Cell, at int64, m message) {
+	h.root().Send(h.sweeperPID, &arm{at: at, to: c, m: m})
 }
 
 func (h *Host) observe(name conf.Instance, from, to State, reason string) {
 	if h.o.Observe != nil {
 		h.o.Observe(name, from, to, reason)
 	}
-}
-
-// hurryTime is how long killed processes may take to be gone.
-const hurryTime = 3 * time.Second
-
-// hurry kills what is asked nicely at present.
-func (h *Host) hurry(ctx context.Context, quiet <-chan struct{}) error {
-	for _, s := range h.services {
-		s.cells.Range(func(_, v any) bool {
-			if c := v.(*Cell); c.pid.Load() != nil {
-				h.tell(c, &order{event: EventDrainOver})
-				h.tell(c, &order{event: EventGraceOver})
-			}
-			return true
-		})
-	}
-	select {
-	case <-quiet:
-		return nil
-	case <-time.After(hurryTime):
-		return fmt.Errorf("tenants are still running: %w", ctx.Err())
-	}
-}
-
-// Shutdown ends all tenants in parallel and then the tree. It returns when no
-// process is left; when ctx ends first they are killed. A second call waits for
-// the first.
-func (h *Host) Shutdown(ctx context.Context) error {
-	if h.stopping.Swap(true) {
-		select {
-		case <-h.done:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	quiet := make(chan struct{})
-	h.toServices(&shutdown{done: quiet})
-	var err error
-	select {
-	case <-quiet:
-	case <-ctx.Done():
-		err = h.hurry(ctx, quiet)
-	}
-	// No StopFuture: its time limit is fixed. The children end with their root.
-	h.system.Root.Stop(h.hostPID)
-	if e := h.book.store.Close(); err == nil {
-		err = e
-	}
-	if e := h.launcher.Close(); err == nil {
-		err = e
-	}
-	h.system.Shutdown()
-	h.finish()
-	return err
 }
 
 // local reports that a domain means this machine only.

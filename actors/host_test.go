@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -107,75 +106,6 @@ func TestHost_WhatWasHeldOrWeightedIsSoAfterARestart(t *testing.T) {
 			t.Errorf("b: %s", info.State)
 		}
 		wantCause(t, visit(t, h, id("b")), CauseHeld)
-	})
-}
-
-func TestHost_ShutdownWithTwoHundredAwakeIsQuickAndComplete(t *testing.T) {
-	c := defaults()
-	c.Settings.MaxConcurrentStarts = 16
-	play(t, c, func(t *testing.T, h *Host, s *stage) {
-		for i := range 200 {
-			if _, err := h.Spawn(t.Context(), id(fmt.Sprintf("t%d", i))); err != nil {
-				t.Fatal(err)
-			}
-		}
-		began := time.Now()
-		if err := h.Shutdown(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if d := time.Since(began); d > 2*time.Second || s.alive() != 0 {
-			t.Errorf("took %s, %d left", d, s.alive())
-		}
-		if _, err := h.Wake(t.Context(), h.Door("notes", "t1")); err == nil {
-			t.Error("woken after shutdown")
-		}
-		select {
-		case <-h.Done():
-		default:
-			t.Error("not done after shutdown")
-		}
-	})
-}
-
-func TestHost_ForgetKeepsTheDataUnlessTold(t *testing.T) {
-	play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
-		for _, deleteData := range []bool{false, true} {
-			if _, err := h.Spawn(t.Context(), alice()); err != nil {
-				t.Fatal(err)
-			}
-			if err := h.Forget(t.Context(), alice(), deleteData); err != nil {
-				t.Fatal(err)
-			}
-			if h.Door("notes", "alice") != nil || s.alive() != 0 {
-				t.Error("forgotten, and still there")
-			}
-			mustExist(t, h.instanceDir(alice()), !deleteData)
-		}
-		if _, err := h.Spawn(t.Context(), alice()); err != nil {
-			t.Errorf("its name is not free again: %v", err)
-		}
-	})
-}
-
-func TestHost_ANameIsNotFreeWhileItsOldProcessEnds(t *testing.T) {
-	play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
-		s.act("", behaviour{ignoresTERM: true})
-		if _, err := h.Spawn(t.Context(), alice()); err != nil {
-			t.Fatal(err)
-		}
-		forgotten := make(chan error, 1)
-		go func() { forgotten <- h.Forget(t.Context(), alice(), false) }()
-		synctest.Wait()
-		_, err := h.Spawn(t.Context(), alice())
-		if err == nil || !strings.Contains(err.Error(), "is being forgotten") {
-			t.Errorf("spawned beside its old process: %v", err)
-		}
-		if err := <-forgotten; err != nil {
-			t.Fatal(err)
-		}
-		if _, err := h.Spawn(t.Context(), alice()); err != nil {
-			t.Error(err)
-		}
 	})
 }
 
@@ -415,44 +345,3 @@ func TestHost_AnOwnerElsewhereKeepsATenantAsleep(t *testing.T) {
 type nobody struct{}
 
 func (nobody) Owns(conf.Instance) bool { return false }
-
-func TestHost_AShutdownInAHurryKills(t *testing.T) {
-	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
-		s.act("", behaviour{ignoresTERM: true})
-		h := open(t, dir, defaults(), s)
-		if _, err := h.Spawn(t.Context(), alice()); err != nil {
-			t.Fatal(err)
-		}
-		d := h.Door("notes", "alice")
-		if d.Enter() == nil {
-			t.Fatal("not awake")
-		}
-		began := time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if err := h.Shutdown(ctx); err != nil || s.alive() != 0 || time.Since(began) > 2*time.Second {
-			t.Errorf("after %s: %v, %d alive", time.Since(began), err, s.alive())
-		}
-		synctest.Wait()
-	})
-}
-
-func TestHost_AShutdownThatCannotEndAProcessSaysSo(t *testing.T) {
-	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
-		s.act("", behaviour{releaseErrs: 1000})
-		h := open(t, dir, defaults(), s)
-		if _, err := h.Spawn(t.Context(), alice()); err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if err := h.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("shutdown: %v", err)
-		}
-		synctest.Wait()
-	})
-}

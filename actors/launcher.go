@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"time"
 
 	"tenement/sandbox"
 )
@@ -24,6 +25,7 @@ type process interface {
 	Ready(ctx context.Context) (sandbox.Endpoint, error)
 	Terminate() error
 	Kill() error
+	Settle(patience time.Duration)
 	Release() error
 	Record() sandbox.Record
 }

@@ -50,18 +50,30 @@ func (k *keeper) write() {
 		}
 		batch := k.book.pending[:n:n]
 		k.book.pending = k.book.pending[n:]
-		err := k.store(batch...)
-		for _, c := range batch {
-			if err != nil && n > 1 {
-				// One refused change must not fail those that happened to share
-				// its transaction.
-				c.done(k.store(c))
-			} else {
-				c.done(err)
-			}
-		}
+		k.settle(batch)
 	}
 	k.book.pending = nil
+}
+
+// settle stores a batch and answers for every commit of it, come what may.
+func (k *keeper) settle(batch []*commit) {
+	answered := 0
+	defer func() { // nothing is left but after a panic
+		for _, c := range batch[answered:] {
+			c.lost()
+		}
+	}()
+	err := k.store(batch...)
+	for _, c := range batch {
+		e := err
+		if e != nil && len(batch) > 1 {
+			// One refused change must not fail those that happened to share its
+			// transaction.
+			e = k.store(c)
+		}
+		answered++
+		c.done(e)
+	}
 }
 
 // store writes commits in one transaction, all or none.

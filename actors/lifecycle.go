@@ -286,7 +286,7 @@ var table = [numStates]map[Event]rule{
 var onTheWayOut = [numThens]map[Event]rule{
 	ThenSleep: wishes(rule{then: ThenWake}, rule{then: ThenStart, do: do(Forgive)}, ThenSleep),
 	ThenWake:  wishes(rule{}, rule{then: ThenStart, do: do(Forgive)}, ThenWake),
-	ThenHold:  wishes(rule{do: do(RefuseWaiters)}, rule{then: ThenStart, do: do(Forgive)}, ThenSleep),
+	ThenHold:  held(wishes(rule{do: do(RefuseWaiters)}, rule{then: ThenStart, do: do(Forgive)}, ThenSleep)),
 	ThenStart: wishes(rule{}, rule{do: do(Forgive)}, ThenStart),
 	ThenRetry: wishes(rule{}, rule{then: ThenStart, do: do(Forgive)}, ThenRetry),
 	ThenFail:  wishes(rule{do: do(RefuseWaiters)}, rule{then: ThenStart, do: do(Forgive)}, ThenFail),
@@ -315,6 +315,12 @@ func wishes(wake, start rule, unheld Then) map[Event]rule {
 	}
 }
 
+// held keeps a tenant held through a stop, which lifts no hold.
+func held(wishes map[Event]rule) map[Event]rule {
+	wishes[EventStop] = rule{do: do(RefuseWaiters)}
+	return wishes
+}
+
 // afterGone is where a tenant goes when no process of it is left.
 var afterGone = map[Then]rule{
 	ThenSleep: {to: Asleep, do: do(DropSlot, Scrub, RefuseWaiters, SettleStops)},
@@ -323,7 +329,23 @@ var afterGone = map[Then]rule{
 	ThenStart: {to: Queued, do: do(DropSlot, SettleStops, AskSlot)},
 	ThenRetry: {to: Backoff, do: do(DropSlot, SettleStops, ArmRetry, RefuseHurried)},
 	ThenFail:  {to: Failed, do: do(DropSlot, RefuseWaiters, SettleStops)},
-	ThenEnd:   {to: Ended, do: do(DropSlot, RefuseWaiters, SettleStops)},
+	ThenEnd:   {to: Ended, do: do(DropSlot, Scrub, RefuseWaiters, SettleStops)},
+}
+
+// pickUp is what an actor does first when a panic ended the one before it,
+// perhaps in the middle of a transition to this state: all of it may be done
+// twice. What Starting and Stopping need is up to their process.
+var pickUp = [numStates][]Effect{
+	Asleep:   do(DropSlot, RefuseWaiters, SettleStops),
+	Queued:   do(DropSlot, SettleStops, AskSlot),
+	Starting: nil,
+	Running:  do(DropSlot, OpenDoor, AdmitWaiters, SettleStops),
+	Draining: do(DropSlot, ShutDoor, Drain),
+	Stopping: do(ShutDoor, Terminate),
+	Backoff:  do(DropSlot, SettleStops, ArmRetry, RefuseHurried),
+	Failed:   do(DropSlot, RefuseWaiters, SettleStops),
+	Held:     do(DropSlot, RefuseWaiters, SettleStops),
+	Ended:    do(DropSlot, RefuseWaiters, SettleStops),
 }
 
 // afterFailedStart is where a tenant goes when its process could not be made.

@@ -112,7 +112,9 @@ func (w *world) check(m Machine) error {
 // verdicts are the ones that the policy can give to an event.
 func verdicts(e Event) []Then {
 	switch e {
-	case EventStartFailed, EventDied, EventHung:
+	case EventDied:
+		return []Then{ThenSleep, ThenWake, ThenRetry, ThenFail}
+	case EventStartFailed, EventHung:
 		return []Then{ThenSleep, ThenRetry, ThenFail}
 	}
 	return []Then{ThenKeep}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"tenement/actors/journal"
@@ -101,7 +100,7 @@ func (h *Host) settle(ctx context.Context, c *Cell, e Event) error {
 	if c == nil {
 		return ErrUnknownTenant
 	}
-	if c.pid.Load() == nil {
+	if c.rested() {
 		return nil // never woken: nothing to end, and its record says the rest
 	}
 	done := make(chan error, 1)
@@ -135,17 +134,9 @@ func (h *Host) Register(ctx context.Context, names []conf.Instance) (added int, 
 	for service, group := range byService {
 		n := 0
 		err := h.edit(ctx, h.services[service], func(r *records) ([]ledger.Change, error) {
-			var changes []ledger.Change
-			for _, name := range group {
-				c, err := r.register(name)
-				if err != nil {
-					return nil, err
-				}
-				r.follow(c) // the same name twice in one list is one tenant
-				changes = append(changes, c...)
-			}
+			changes, err := r.registerAll(group)
 			n = len(changes)
-			return changes, nil
+			return changes, err
 		})
 		if err != nil {
 			return added, err
@@ -153,6 +144,24 @@ func (h *Host) Register(ctx context.Context, names []conf.Instance) (added int, 
 		added += n
 	}
 	return added, nil
+}
+
+// registerAll plans new tenants; the same name twice is one tenant.
+func (r *records) registerAll(names []conf.Instance) ([]ledger.Change, error) {
+	var changes []ledger.Change
+	seen := map[conf.Instance]bool{}
+	for _, name := range names {
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		c, err := r.register(name)
+		if err != nil {
+			return nil, err
+		}
+		changes = append(changes, c...)
+	}
+	return changes, nil
 }
 
 // StartListed registers and wakes the tenants of [instances]; the listener is
@@ -213,67 +222,13 @@ func (h *Host) edit(ctx context.Context, s *service, plan func(*records) ([]ledg
 		return ErrStopping
 	}
 	answer := make(chan error, 1)
-	h.root().Send(s.pid.Load(), &edit{plan: plan, applied: func(err error) { answer <- err }})
+	h.root().Send(s.pid.Load(), &edit{plan: plan, applied: func(err error) { reply(answer, err) }})
 	select {
 	case err := <-answer:
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// Forget unregisters a tenant, ends its process and, with deleteData, removes
-// its directory and its logs. Once the registry has forgotten it, the rest is
-// done even when ctx ends.
-func (h *Host) Forget(ctx context.Context, name conf.Instance, deleteData bool) error {
-	s := h.services[name.Service]
-	if s == nil {
-		return ErrUnknownService
-	}
-	var c *Cell
-	err := h.edit(ctx, s, func(r *records) ([]ledger.Change, error) {
-		if _, known := r.get(name.ID); !known {
-			return nil, ErrUnknownTenant
-		}
-		c = s.cell(name.ID)
-		return []ledger.Change{ledger.DeleteTenant{Name: name, KeepUID: !deleteData}}, nil
-	})
-	if err != nil {
-		return err
-	}
-	finished := make(chan error, 1)
-	go func() { finished <- h.remove(c, deleteData) }()
-	select {
-	case err := <-finished:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// remove ends what is left of a tenant that the registry has forgotten.
-func (h *Host) remove(c *Cell, deleteData bool) error {
-	err := h.settle(context.Background(), c, EventEnd)
-	if deleteData {
-		err = errors.Join(err, h.deleteData(c.name))
-	}
-	buried := make(chan struct{})
-	h.root().Send(c.service.pid.Load(), &bury{cell: c, done: buried})
-	<-buried
-	return err
-}
-
-// deleteData removes a tenant's directory and logs, and follows no symlink out.
-func (h *Host) deleteData(name conf.Instance) error {
-	root, err := os.OpenRoot(h.o.DataDir)
-	if err != nil {
-		return fmt.Errorf("cannot delete the data of %s: %w", name, err)
-	}
-	defer root.Close()
-	if err := root.RemoveAll(name.Service + "/" + name.ID); err != nil {
-		return fmt.Errorf("cannot delete the data of %s: %w", name, err)
-	}
-	return h.journal.Remove(name)
 }
 
 // unknown tells an unknown service from an unknown tenant.
@@ -304,7 +259,7 @@ func (h *Host) IssueToken(ctx context.Context, t ledger.Token) (plain string, er
 		change = ledger.ReplaceAdmin{Token: t}
 	}
 	stored := make(chan error, 1)
-	h.root().Send(h.keeperPID, &commit{changes: []ledger.Change{change}, done: func(err error) { stored <- err }})
+	h.root().Send(h.keeperPID, &commit{changes: []ledger.Change{change}, done: func(err error) { reply(stored, err) }})
 	select {
 	case err = <-stored:
 	case <-ctx.Done():

@@ -69,13 +69,12 @@ type (
 		sealed
 		gen uint64
 	}
-	// gone: nothing of the process is left, or err.
+	// gone: the life's clearing has its result.
 	gone struct {
 		sealed
 		gen uint64
-		err error
 	}
-	// emptied: nobody is inside a draining door.
+	// emptied: nobody is inside a door that was asked to tell.
 	emptied struct{ sealed }
 	// connFailed: the edge was refused a connection.
 	connFailed struct {
@@ -100,6 +99,7 @@ type (
 		sealed
 		gen  uint64
 		what deadline
+		at   int64 // stamp; a later arm of the same deadline replaces it
 	}
 )
 
@@ -124,10 +124,12 @@ type (
 		sealed
 		cell *Cell
 	}
-	// shutdown: end everybody; done is closed when no process is left.
+	// shutdown: end everybody; done is closed when no process is left. nobody is
+	// told when there is no services actor any more.
 	shutdown struct {
 		sealed
-		done chan struct{}
+		done   chan struct{}
+		nobody chan error
 	}
 )
 
@@ -144,21 +146,16 @@ type (
 	edit struct {
 		sealed
 		plan    func(r *records) ([]ledger.Change, error)
-		applied func(err error)
+		applied func(err error) // must not block; may be called twice
 	}
-	// committed: the ledger has answered for a batch of edits.
-	committed struct {
-		sealed
-		batch []edit
-		plans []plan
-		err   error
-	}
+	// committed: the service's batch has its result.
+	committed struct{ sealed }
 	// bury: a forgotten tenant has no process and no data to remove any more;
-	// done is closed when its name is free again.
+	// done is told when its name is free again.
 	bury struct {
 		sealed
 		cell *Cell
-		done chan struct{}
+		done chan error
 	}
 	// endAll: the daemon is going.
 	endAll struct{ sealed }
@@ -169,7 +166,7 @@ type (
 	commit struct {
 		sealed
 		changes []ledger.Change
-		done    func(error) // must not block
+		done    func(error) // must not block; may be called twice
 	}
 	flush struct{ sealed }
 	arm   struct {
@@ -190,6 +187,7 @@ type (
 // deadline names what a tenant armed the sweeper for.
 type deadline uint8
 
+// The deadlines of a tenant. Of each, the newest counts.
 const (
 	dueIdle deadline = iota
 	dueCheck
@@ -198,6 +196,7 @@ const (
 	dueDrain
 	dueGrace
 	dueRetry
+	numDeadlines
 )
 
 // waiter is a visitor, or an operator's spawn, that waits for the door. The
@@ -219,6 +218,22 @@ func (w *waiter) tell(r *Refusal) {
 	}
 }
 
+// reply answers without blocking: there is room for one answer, and after it
+// nobody listens.
+func reply(to chan error, err error) {
+	select {
+	case to <- err:
+	default:
+	}
+}
+
+// lose tells whoever waits for a message's answer that it will not come.
+func lose(m any) {
+	if l, ok := m.(losable); ok {
+		l.lost()
+	}
+}
+
 func (m *wake) lost() { m.w.tell(lostRefusal()) }
 
 func (m *order) lost() {
@@ -226,15 +241,12 @@ func (m *order) lost() {
 		m.w.tell(lostRefusal())
 	}
 	if m.done != nil {
-		m.done <- lostRefusal()
+		reply(m.done, lostRefusal())
 	}
 }
 
-func (m *forward) lost() {
-	if l, ok := m.m.(losable); ok {
-		l.lost()
-	}
-}
-
-func (m *edit) lost()   { m.applied(lostRefusal()) }
-func (m *commit) lost() { m.done(lostRefusal()) }
+func (m *forward) lost()  { lose(m.m) }
+func (m *bury) lost()     { reply(m.done, lostRefusal()) }
+func (m *shutdown) lost() { reply(m.nobody, lostRefusal()) }
+func (m *edit) lost()     { m.applied(lostRefusal()) }
+func (m *commit) lost()   { m.done(lostRefusal()) }

@@ -27,7 +27,7 @@ type service struct {
 	parting    map[string]*bury        // forgotten ids whose process (done is nil), then actor, is still ending
 	parked     map[string]time.Time    // cells whose actor panicked too often: until then
 	edits      []edit                  // wait for the ledger
-	committing bool                    // a batch is with the ledger
+	batch      *batch                  // is with the ledger
 }
 
 // serviceActor supervises the tenants of one service and plans the changes of
@@ -53,7 +53,7 @@ func (s *serviceActor) Receive(ctx actor.Context) {
 		s.edits = append(s.edits, *m)
 		s.commit()
 	case *committed:
-		s.committed(m)
+		s.committed()
 	case *bury:
 		s.bury(ctx, m)
 	case *endAll:
@@ -84,9 +84,8 @@ func (s *serviceActor) resume(ctx actor.Context) {
 			s.spawn(ctx, b.cell)
 		}
 	}
-	// The ledger's answer may have been lost with the old incarnation.
-	s.committing = false
-	s.commit()
+	// The ledger's message may have been lost with the old incarnation.
+	s.committed()
 }
 
 // forward delivers to a tenant, making its actor first.
@@ -95,12 +94,10 @@ func (s *serviceActor) forward(ctx actor.Context, m *forward) {
 		m.lost() // forgotten: a late timer must not bring it back
 		return
 	}
-	if until, ok := s.parked[m.cell.name.ID]; ok {
-		if time.Now().Before(until) {
-			m.lost()
-			return
-		}
-		delete(s.parked, m.cell.name.ID)
+	_, ordered := m.m.(*order) // by a person, who may know better than the policy
+	if !ordered && time.Now().Before(s.parked[m.cell.name.ID]) {
+		m.lost()
+		return
 	}
 	if m.cell.pid.Load() == nil {
 		s.spawn(ctx, m.cell)
@@ -111,7 +108,7 @@ func (s *serviceActor) forward(ctx actor.Context, m *forward) {
 // knows reports whether a cell is registered, or its process is still ending.
 func (s *service) knows(c *Cell) bool {
 	if b := s.parting[c.name.ID]; b != nil {
-		return b.cell == c && b.done == nil
+		return b.cell == c && b.done == nil && !c.rested()
 	}
 	return s.cell(c.name.ID) == c
 }
@@ -122,6 +119,7 @@ func (s *serviceActor) spawn(ctx actor.Context, c *Cell) {
 		panic(fmt.Errorf("cannot give %s an actor: %w", c.name, err))
 	}
 	c.pid.Store(pid)
+	delete(s.parked, c.name.ID)
 }
 
 // ended: a tenant's actor has stopped, for good or with its parent.
@@ -141,9 +139,13 @@ func (s *serviceActor) ended(who *actor.PID) {
 // bury ends the actor of a forgotten tenant; its name is free again only after
 // that: two actors of one name must not be.
 func (s *serviceActor) bury(ctx actor.Context, m *bury) {
+	if b := s.parting[m.cell.name.ID]; b == nil || b.cell != m.cell {
+		reply(m.done, nil) // asked for again
+		return
+	}
 	s.parting[m.cell.name.ID] = m
 	if pid := m.cell.pid.Load(); pid != nil {
-		ctx.Stop(pid)
+		s.supervisor.stop(ctx, pid)
 		return
 	}
 	s.parted(m)
@@ -153,7 +155,7 @@ func (s *service) parted(m *bury) {
 	delete(s.parting, m.cell.name.ID)
 	delete(s.parked, m.cell.name.ID)
 	m.cell.pid.Store(nil)
-	close(m.done)
+	reply(m.done, nil)
 }
 
 // lastName is the last part of an actor's id: for a tenant's, the tenant's id.
@@ -162,12 +164,20 @@ func lastName(pid *actor.PID) string { return pid.Id[strings.LastIndexByte(pid.I
 // gaveUp: an actor panicked more often than the policy forgives. Its process,
 // if any, goes on serving; nobody decides for it until the circuit cools down.
 func (s *service) gaveUp(child *actor.PID) {
-	s.parked[lastName(child)] = time.Now().Add(s.h.config.Settings.CircuitCooldown)
+	id, cooldown := lastName(child), s.h.config.Settings.CircuitCooldown
+	s.parked[id] = time.Now().Add(cooldown)
+	c := s.cell(id)
+	if b := s.parting[id]; b != nil {
+		c = b.cell
+	}
+	if c != nil { // any message gives it an actor again, which looks after what was missed
+		s.h.arm(c, stamp()+int64(cooldown), &emptied{})
+	}
 }
 
 func (s *serviceActor) endAll() {
 	s.cells.Range(func(_, v any) bool {
-		if c := v.(*Cell); c.pid.Load() != nil {
+		if c := v.(*Cell); !c.rested() {
 			s.h.tell(c, &order{event: EventEnd})
 		}
 		return true
@@ -180,120 +190,6 @@ func (s *service) cell(id string) *Cell {
 		return v.(*Cell)
 	}
 	return nil
-}
-
-// records is what the plan of an edit works on: the registry as it will be when
-// the edits before it are stored.
-type records struct {
-	s       *service
-	planned map[string]*ledger.Tenant // nil = deleted
-}
-
-// get gives a copy of a tenant's record.
-func (r *records) get(id string) (ledger.Tenant, bool) {
-	if t, ok := r.planned[id]; ok {
-		if t == nil {
-			return ledger.Tenant{}, false
-		}
-		return *t, true
-	}
-	if c := r.s.cell(id); c != nil {
-		return *c.record.Load(), true
-	}
-	return ledger.Tenant{}, false
-}
-
-// fresh makes the record of a new tenant.
-func (r *records) fresh(name conf.Instance) (ledger.Tenant, error) {
-	_, parting := r.s.parting[name.ID]
-	if _, planned := r.planned[name.ID]; parting || planned {
-		return ledger.Tenant{}, fmt.Errorf("%s is being forgotten; try again in a moment", name)
-	}
-	uid, err := r.s.h.book.store.UID(name, r.s.h.config.Settings.UIDBase)
-	if err != nil {
-		return ledger.Tenant{}, err
-	}
-	return ledger.Tenant{Name: name, UID: uid, Weight: 100, Created: time.Now().UTC()}, nil
-}
-
-// plan is what one edit stores, and what to tell its author.
-type plan struct {
-	changes []ledger.Change
-	err     error
-}
-
-// commit plans everything that waits and sends it to the ledger as one batch.
-func (s *serviceActor) commit() {
-	if s.committing || len(s.edits) == 0 {
-		return
-	}
-	batch := s.edits
-	s.edits = nil
-	r := &records{s: s.service, planned: map[string]*ledger.Tenant{}}
-	plans := make([]plan, len(batch))
-	var changes []ledger.Change
-	for i, e := range batch {
-		plans[i].changes, plans[i].err = e.plan(r)
-		if plans[i].err == nil {
-			r.follow(plans[i].changes)
-			changes = append(changes, plans[i].changes...)
-		}
-	}
-	if len(changes) == 0 {
-		s.committed(&committed{batch: batch, plans: plans})
-		return
-	}
-	s.committing = true
-	h, self := s.h, s.pid.Load()
-	h.root().Send(h.keeperPID, &commit{changes: changes, done: func(err error) {
-		h.root().Send(self, &committed{batch: batch, plans: plans, err: err})
-	}})
-}
-
-func (r *records) follow(changes []ledger.Change) {
-	for _, c := range changes {
-		switch c := c.(type) {
-		case ledger.PutTenant:
-			r.planned[c.Tenant.Name.ID] = &c.Tenant
-		case ledger.DeleteTenant:
-			r.planned[c.Name.ID] = nil
-		}
-	}
-}
-
-// committed brings memory in step with the file, tells the authors, and goes on
-// with what came meanwhile.
-func (s *serviceActor) committed(m *committed) {
-	s.committing = false
-	for i, e := range m.batch {
-		err := m.plans[i].err
-		if err == nil && len(m.plans[i].changes) > 0 {
-			err = m.err
-		}
-		if err == nil {
-			s.adopt(m.plans[i].changes)
-		}
-		e.applied(err)
-	}
-	s.commit()
-}
-
-func (s *service) adopt(changes []ledger.Change) {
-	reweigh := false
-	for _, c := range changes {
-		switch c := c.(type) {
-		case ledger.PutTenant:
-			reweigh = s.put(c.Tenant) || reweigh
-		case ledger.DeleteTenant:
-			if old, ok := s.cells.LoadAndDelete(c.Name.ID); ok {
-				s.parting[c.Name.ID] = &bury{cell: old.(*Cell)}
-				reweigh = old.(*Cell).record.Load().Weighted || reweigh
-			}
-		}
-	}
-	if reweigh {
-		s.reweigh()
-	}
 }
 
 // put stores a record and reports whether the apex may choose differently now.

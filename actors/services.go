@@ -32,7 +32,8 @@ func (s *services) Receive(ctx actor.Context) {
 		s.front.admission.stays(m.cell)
 		s.pump()
 	case *shutdown:
-		s.shutdown(ctx, m)
+		s.front.down = m.done
+		s.endAll(ctx)
 	case *restartChild:
 		s.h.servicesSupervisor.restart(ctx, m)
 	}
@@ -51,6 +52,9 @@ func (s *services) open(ctx actor.Context) {
 	case <-s.front.opened: // a restart
 	default:
 		close(s.front.opened)
+	}
+	if s.front.down != nil {
+		s.endAll(ctx)
 	}
 }
 
@@ -83,9 +87,8 @@ func (s *services) pump() {
 	}
 }
 
-// shutdown ends all tenants in parallel.
-func (s *services) shutdown(ctx actor.Context, m *shutdown) {
-	s.front.down = m.done
+// endAll ends all tenants in parallel.
+func (s *services) endAll(ctx actor.Context) {
 	for _, child := range ctx.Children() {
 		ctx.Send(child, &endAll{})
 	}

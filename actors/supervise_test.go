@@ -5,13 +5,21 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tenement/actors/ledger"
 	"tenement/sandbox"
+
+	"github.com/asynkron/protoactor-go/actor"
 )
 
 func exitStatusOf(signal int) sandbox.Status { return sandbox.Status{Code: -1, Signal: signal} }
 
 // bomb sends a message whose handling panics, before it has touched anything.
-func bomb(h *Host, c *Cell) { h.tell(c, (*wake)(nil)) }
+func bomb(h *Host, c *Cell) { h.tell(c, (*left)(nil)) }
+
+// bombEdit makes a service's actor panic.
+func bombEdit() message {
+	return &edit{plan: func(*records) ([]ledger.Change, error) { panic("boom") }, applied: func(error) {}}
+}
 
 func TestSupervisor_ATenantsActorIsRestartedAndItsProcessServesOn(t *testing.T) {
 	play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
@@ -69,7 +77,7 @@ func TestSupervisor_AServiceThatPanicsGetsItsTenantsBack(t *testing.T) {
 		if err := visit(t, h, alice()); err != nil {
 			t.Fatal(err)
 		}
-		h.root().Send(h.services["notes"].pid.Load(), &edit{}) // no plan: panics
+		h.root().Send(h.services["notes"].pid.Load(), bombEdit())
 		synctest.Wait()
 		if err := visit(t, h, alice()); err != nil {
 			t.Errorf("the awake tenant: %v", err)
@@ -89,7 +97,7 @@ func TestSupervisor_ADeathDuringTheRestartIsNotMissed(t *testing.T) {
 		if err := visit(t, h, alice()); err != nil {
 			t.Fatal(err)
 		}
-		h.root().Send(h.services["notes"].pid.Load(), &edit{})
+		h.root().Send(h.services["notes"].pid.Load(), bombEdit())
 		s.process("notes:alice").end(exitStatusOf(9))
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -125,4 +133,45 @@ func TestSupervisor_OneThatGivesUpOnTheTreeEndsTheHost(t *testing.T) {
 			t.Error("the host goes on without its ledger")
 		}
 	})
+}
+
+// turn is one message's context.
+type turn struct {
+	actor.Context
+	message any
+}
+
+func (c turn) Message() any { return c.message }
+
+// reader counts what gets through to an actor.
+type reader struct{ messages int }
+
+func (r *reader) Receive(ctx actor.Context) {
+	if _, ours := ctx.Message().(message); ours {
+		r.messages++
+	}
+}
+
+func TestGuard_WhoIsLeavingTakesNoMessageAndSaysSo(t *testing.T) {
+	r := &reader{}
+	g := &guard{Actor: r, after: &afterlife{}, supervisor: newSupervisor(nil, nil, nil)}
+	g.Receive(turn{message: &actor.Restarting{}})
+	w := newWaiter(0)
+	g.Receive(turn{message: &forward{m: &wake{w: w}}}) // a child made of this would never be told to stop
+	if r.messages != 0 || !g.supervisor.leaving {
+		t.Errorf("%d messages read by an actor that leaves", r.messages)
+	}
+	select {
+	case refusal := <-w.answer:
+		if refusal == nil {
+			t.Error("told that the door is open")
+		}
+	default:
+		t.Error("a visitor is not told")
+	}
+	g.Receive(turn{message: &actor.Started{}})
+	g.Receive(turn{message: &emptied{}})
+	if r.messages != 1 || g.supervisor.leaving {
+		t.Error("the next incarnation does not listen")
+	}
 }

@@ -21,7 +21,6 @@ const maxWaiters = 1024
 type tenant struct {
 	h    *Host
 	cell *Cell
-	log  zerolog.Logger
 
 	// followUps are events that an effect brought about, taken when the
 	// transition that caused them is complete.
@@ -33,18 +32,21 @@ type followUp struct {
 	verdict Then
 }
 
-func newTenant(h *Host, cell *Cell) *tenant {
-	return &tenant{
-		h: h, cell: cell,
-		log: h.log.With().Str("service", cell.name.Service).Str("tenant", cell.name.ID).Logger(),
-	}
+func newTenant(h *Host, cell *Cell) *tenant { return &tenant{h: h, cell: cell} }
+
+// log is made when there is something to say: a kept one is half a kilobyte of
+// each sleeper's.
+func (t *tenant) log() *zerolog.Logger {
+	log := t.h.log.With().Str("service", t.cell.name.Service).Str("tenant", t.cell.name.ID).Logger()
+	return &log
 }
 
 func (t *tenant) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
-		t.cell.born()
-		t.resume()
+		if !t.cell.born() {
+			t.resume()
+		}
 	case *wake:
 		t.wake(m.w)
 	case *left:
@@ -63,7 +65,7 @@ func (t *tenant) Receive(ctx actor.Context) {
 	case *exited:
 		t.exited(m.gen)
 	case *gone:
-		t.gone(m)
+		t.gone(m.gen)
 	case *emptied:
 		t.emptied()
 	case *connFailed:
@@ -93,7 +95,7 @@ func (t *tenant) step(e Event, verdict Then) {
 	from := l.machine
 	next, effects, known := from.Step(e, verdict)
 	if !known {
-		t.log.Debug().Stringer("state", from.State).Stringer("event", e).Msg("event means nothing here")
+		t.log().Debug().Stringer("state", from.State).Stringer("event", e).Msg("event means nothing here")
 		return
 	}
 	l.machine = next
@@ -101,14 +103,22 @@ func (t *tenant) step(e Event, verdict Then) {
 		l.since = time.Now()
 	}
 	t.cell.publish()
-	for _, effect := range effects {
-		t.carryOut(effect)
-	}
-	l.refusal = nil
-	t.cell.publish()
+	t.carryOutAll(effects)
 	if next.State != from.State {
 		t.announce(from.State, e)
 	}
+	t.follow()
+}
+
+func (t *tenant) carryOutAll(effects []Effect) {
+	for _, effect := range effects {
+		t.carryOut(effect)
+	}
+	t.life().refusal = nil
+	t.cell.publish()
+}
+
+func (t *tenant) follow() {
 	if len(t.followUps) > 0 {
 		f := t.followUps[0]
 		t.followUps = t.followUps[1:]
@@ -122,43 +132,12 @@ func (t *tenant) then(e Event, verdict Then) {
 
 func (t *tenant) announce(from State, e Event) {
 	l := t.life()
-	ev := t.log.Info().Stringer("from", from).Stringer("state", l.machine.State).Stringer("event", e).Uint64("generation", l.gen)
+	ev := t.log().Info().Stringer("from", from).Stringer("state", l.machine.State).Stringer("event", e).Uint64("generation", l.gen)
 	if l.reason != "" {
 		ev = ev.Str("reason", l.reason)
 	}
 	ev.Msg("tenant")
 	t.h.observe(t.cell.name, from, l.machine.State, l.reason)
-}
-
-// resume picks a life up where an actor that panicked, or whose supervisor did,
-// has left it. For a new tenant there is nothing to pick up.
-func (t *tenant) resume() {
-	l := t.life()
-	l.clearing = false
-	if n := t.cell.exit.Load(); n != nil && n.gen == l.gen && l.process != nil {
-		t.exited(l.gen)
-		return
-	}
-	switch l.machine.State {
-	case Queued:
-		t.carryOut(AskSlot)
-	case Starting:
-		if l.process == nil {
-			l.reason = "its start was interrupted by a fault of tenement's own"
-			t.step(EventStartFailed, t.countFailure())
-			return
-		}
-		t.watchReady()
-	case Running:
-		t.carryOut(OpenDoor)
-	case Draining:
-		t.carryOut(Drain)
-	case Stopping:
-		t.carryOut(Terminate)
-	case Backoff:
-		t.carryOut(ArmRetry)
-	case Asleep, Failed, Held, Ended:
-	}
 }
 
 func (t *tenant) wake(w *waiter) {
@@ -169,6 +148,9 @@ func (t *tenant) wake(w *waiter) {
 		return
 	}
 	l.waiters[w] = struct{}{}
+	if l.verifying && l.machine.State == Running {
+		return // its process refused a connection: whether it still serves is being found out
+	}
 	if l.machine.State == Failed && stamp() >= l.retryAt {
 		t.step(EventTrial, ThenKeep)
 		return
@@ -184,7 +166,10 @@ func (t *tenant) obey(m *order) {
 	if m.done != nil {
 		l.stops = append(l.stops, m.done)
 	}
-	l.reason = orderReasons[m.event]
+	if next, _, _ := l.machine.Step(m.event, ThenKeep); next != l.machine {
+		l.reason = orderReasons[m.event]
+		l.unattended = m.w == nil // an order that nobody waits for, to start: [instances]
+	}
 	t.step(m.event, ThenKeep)
 }
 
@@ -192,7 +177,7 @@ func (t *tenant) obey(m *order) {
 var orderReasons = map[Event]string{
 	EventStop: "stopped by hand",
 	EventHold: "held by hand",
-	EventEnd:  "the daemon is stopping",
+	EventEnd:  "forgotten, or the daemon is stopping",
 }
 
 func (t *tenant) deny(r *Refusal) {
@@ -203,6 +188,9 @@ func (t *tenant) deny(r *Refusal) {
 
 func (t *tenant) makeRoom(gen uint64) {
 	l := t.life()
+	if l.gen == gen && (l.machine.State == Draining || l.machine.State == Stopping) {
+		return // it makes room already
+	}
 	if l.gen != gen || l.machine.State != Running || t.cell.inflight.Load() > 0 {
 		t.h.toServices(&stays{cell: t.cell})
 		return
@@ -257,22 +245,42 @@ func (t *tenant) verdict(n *exitNews) Then {
 	}
 	t.note(l.reason)
 	restart := t.cell.config().Restart
-	if restart == conf.RestartNever || (restart == conf.RestartOnFailure && n.status.Clean()) {
-		return ThenSleep
+	switch {
+	case restart != conf.RestartNever && (restart != conf.RestartOnFailure || !n.status.Clean()):
+		return t.countFailure()
+	case l.machine.State == Running && len(l.waiters) > 0:
+		return ThenWake // they came to a shut socket: the next process serves them
 	}
-	return t.countFailure()
+	return ThenSleep
 }
 
-// countFailure asks the policy what follows one more failure.
+// countFailure asks the policy what follows one more failure. A start that
+// follows an open circuit is a single try, however long ago the failures were.
 func (t *tenant) countFailure() Then {
 	l := t.life()
+	if l.readyAt != 0 && stamp()-l.readyAt >= int64(t.h.policy.Window) {
+		t.forgive()
+	}
 	delay, giveUp := l.failures.Add(stamp(), t.h.policy)
-	if giveUp {
-		l.retryAt = stamp() + int64(t.h.config.Settings.CircuitCooldown)
-		return ThenFail
+	if giveUp || l.suspect {
+		return t.giveUp()
 	}
 	l.retryAt = stamp() + int64(delay)
 	return ThenRetry
+}
+
+// giveUp opens the circuit.
+func (t *tenant) giveUp() Then {
+	l := t.life()
+	l.suspect = true
+	l.retryAt = stamp() + int64(t.h.config.Settings.CircuitCooldown)
+	return ThenFail
+}
+
+func (t *tenant) forgive() {
+	l := t.life()
+	l.failures.Clear()
+	l.retryAt, l.suspect = 0, false
 }
 
 // hung gives a process up that lives and does not serve.
@@ -293,16 +301,22 @@ func (t *tenant) hung(reason string) {
 	t.step(EventHung, verdict)
 }
 
-func (t *tenant) gone(m *gone) {
+func (t *tenant) gone(gen uint64) {
 	l := t.life()
-	if l.gen != m.gen || l.machine.State != Stopping || l.process == nil {
+	if l.gen != gen || l.machine.State != Stopping {
 		return
 	}
-	l.clearing = false
-	if m.err != nil {
+	var err error
+	select {
+	case err = <-l.clearing:
+	default:
+		return
+	}
+	l.clearing = nil
+	if err != nil {
 		// Somebody of the old generation is still there: a second process of
 		// this tenant must not be. Try again until it is gone.
-		t.log.Error().Err(m.err).Msg("cannot clear a tenant's process tree; trying again")
+		t.log().Error().Err(err).Msg("cannot clear a tenant's process tree; trying again")
 		t.arm(time.Second, dueGrace)
 		return
 	}
@@ -310,8 +324,16 @@ func (t *tenant) gone(m *gone) {
 	t.step(EventGone, ThenKeep)
 }
 
+// emptied: the last one inside has left.
 func (t *tenant) emptied() {
-	if t.life().machine.State == Draining && t.cell.inflight.Load() == 0 {
-		t.step(EventDrained, ThenKeep)
+	switch t.life().machine.State {
+	case Draining:
+		if t.cell.inflight.Load() == 0 {
+			t.step(EventDrained, ThenKeep)
+		}
+	case Running:
+		if t.cell.config().IdleTimeout > 0 {
+			t.idle()
+		}
 	}
 }

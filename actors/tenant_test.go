@@ -2,14 +2,10 @@ package actors
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"tenement/conf"
-	"tenement/sandbox"
 )
 
 func TestTenant_AVisitorWakesItAndIdlenessEndsIt(t *testing.T) {
@@ -86,31 +82,6 @@ func TestTenant_FiveHundredFirstVisitorsGetOneProcess(t *testing.T) {
 	})
 }
 
-func TestTenant_WhatCannotBeExecutedFailsAtOnceForEverybody(t *testing.T) {
-	play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
-		s.act("", behaviour{startErr: fmt.Errorf("cannot start notes:alice: %w", sandbox.ErrCannotExecute)})
-		register(t, h, alice())
-		began := time.Now()
-		for range 100 {
-			r := wantCause(t, visit(t, h, alice()), CauseFailed)
-			if r.RetryAfter < time.Second || r.RetryAfter > time.Minute {
-				t.Fatalf("Retry-After %s", r.RetryAfter)
-			}
-		}
-		if d := time.Since(began); d > time.Second {
-			t.Errorf("100 refusals took %s", d)
-		}
-		if n := s.starts("notes:alice"); n != 1 {
-			t.Errorf("tried %d times with the circuit open", n)
-		}
-		time.Sleep(time.Minute)
-		wantCause(t, visit(t, h, alice()), CauseFailed)
-		if n := s.starts("notes:alice"); n != 2 {
-			t.Errorf("%d starts after the cooldown, want the one try", n)
-		}
-	})
-}
-
 func TestTenant_NeverReadyIsATimeoutAndLeavesNothing(t *testing.T) {
 	play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
 		s.act("", behaviour{neverReady: true})
@@ -130,302 +101,6 @@ func TestTenant_NeverReadyIsATimeoutAndLeavesNothing(t *testing.T) {
 			wantCause(t, visit(t, h, alice()), CauseStartTimeout)
 		}
 		wantCause(t, visit(t, h, alice()), CauseFailed)
-	})
-}
-
-func TestTenant_ACrashLoopFollowsThePolicyAndFails(t *testing.T) {
-	play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
-		s.act("", behaviour{diesAfter: time.Millisecond, status: sandbox.Status{Code: 3}})
-		register(t, h, alice())
-		began := time.Now()
-		if err := visit(t, h, alice()); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Minute)
-		if got := state(t, h, alice()); got != "failed" {
-			t.Fatalf("%s after a minute of crashes", got)
-		}
-		// Delays 0, [0.5,1], [1,2] and then no more: 4 processes.
-		if n := s.starts("notes:alice"); n != 4 {
-			t.Errorf("%d starts, want 4", n)
-		}
-		info, _ := h.Info(alice())
-		if since := info.Since.Sub(began); since < 1500*time.Millisecond || since > 3100*time.Millisecond {
-			t.Errorf("failed after %s, the policy says 1.5 to 3 s", since)
-		}
-		r := wantCause(t, visit(t, h, alice()), CauseFailed)
-		if r.RetryAfter <= 0 {
-			t.Error("no Retry-After")
-		}
-	})
-}
-
-func TestTenant_TheHalfOpenTryIsOneStart(t *testing.T) {
-	play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
-		s.act("", behaviour{neverReady: true, diesEarly: time.Millisecond, status: sandbox.Status{Code: 3}})
-		register(t, h, alice())
-		if err := visit(t, h, alice()); err == nil {
-			t.Fatal("let in")
-		}
-		time.Sleep(2 * time.Minute)
-		before := s.starts("notes:alice")
-		s.act("", behaviour{readyAfter: time.Second})
-		var wg sync.WaitGroup
-		for range 50 {
-			wg.Go(func() {
-				if err := visit(t, h, alice()); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		wg.Wait()
-		if n := s.starts("notes:alice") - before; n != 1 {
-			t.Errorf("%d starts for the half-open try", n)
-		}
-	})
-}
-
-func TestTenant_AVisitorWaitsThroughABackoffThatFits(t *testing.T) {
-	play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
-		s.act("", behaviour{neverReady: true, diesEarly: time.Millisecond, status: sandbox.Status{Code: 1}})
-		register(t, h, alice())
-		time.AfterFunc(100*time.Millisecond, func() { s.act("", behaviour{}) })
-		if err := visit(t, h, alice()); err != nil {
-			t.Errorf("refused though the delay fits: %v", err)
-		}
-	})
-}
-
-func TestTenant_AVisitorIsToldAtOnceOfABackoffThatDoesNotFit(t *testing.T) {
-	c := defaults()
-	c.Settings.BackoffBase, c.Settings.BackoffMax = time.Hour, time.Hour
-	play(t, c, func(t *testing.T, h *Host, s *stage) {
-		s.act("", behaviour{diesAfter: time.Millisecond, status: sandbox.Status{Code: 1}})
-		register(t, h, alice())
-		if err := visit(t, h, alice()); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Minute)
-		began := time.Now()
-		r := wantCause(t, visit(t, h, alice()), CauseBackoff)
-		if time.Since(began) != 0 || r.RetryAfter < 28*time.Minute {
-			t.Errorf("after %s with Retry-After %s", time.Since(began), r.RetryAfter)
-		}
-	})
-}
-
-func TestTenant_TheRestartPolicyIsHonoured(t *testing.T) {
-	for _, c := range []struct {
-		restart conf.Restart
-		status  sandbox.Status
-		want    string
-	}{
-		{conf.RestartAlways, sandbox.Status{}, "running"},
-		{conf.RestartAlways, sandbox.Status{Code: 1}, "running"},
-		{conf.RestartOnFailure, sandbox.Status{}, "asleep"},
-		{conf.RestartOnFailure, sandbox.Status{Code: 1}, "running"},
-		{conf.RestartNever, sandbox.Status{Code: 1}, "asleep"},
-	} {
-		t.Run(fmt.Sprintf("%s after %s", c.restart, c.status), func(t *testing.T) {
-			config := defaults()
-			config.Services["notes"].Restart = c.restart
-			play(t, config, func(t *testing.T, h *Host, s *stage) {
-				register(t, h, alice())
-				if err := visit(t, h, alice()); err != nil {
-					t.Fatal(err)
-				}
-				s.process("notes:alice").end(c.status)
-				if got := state(t, h, alice()); got != c.want {
-					t.Errorf("%s, want %s", got, c.want)
-				}
-			})
-		})
-	}
-}
-
-func TestTenant_StopIsSleepNow(t *testing.T) {
-	play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
-		register(t, h, alice())
-		if err := visit(t, h, alice()); err != nil {
-			t.Fatal(err)
-		}
-		if err := h.Stop(t.Context(), alice()); err != nil {
-			t.Fatal(err)
-		}
-		if s.alive() != 0 || state(t, h, alice()) != "asleep" {
-			t.Errorf("%d processes, %s", s.alive(), state(t, h, alice()))
-		}
-		if err := visit(t, h, alice()); err != nil {
-			t.Errorf("not woken after a stop: %v", err)
-		}
-	})
-}
-
-func TestTenant_StopWaitsForTheRequestsInsideThenForNobody(t *testing.T) {
-	play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
-		s.act("", behaviour{ignoresTERM: true})
-		register(t, h, alice())
-		d := h.Door("notes", "alice")
-		if _, err := h.Wake(t.Context(), d); err != nil {
-			t.Fatal(err)
-		}
-		began := time.Now()
-		if err := h.Stop(t.Context(), alice()); err != nil {
-			t.Fatal(err)
-		}
-		if took := time.Since(began); took != drainTime+graceTime {
-			t.Errorf("stop took %s, want 5 s of draining and 5 s of grace", took)
-		}
-		d.Leave()
-	})
-}
-
-func TestTenant_StopReturnsWhenTheLastRequestLeaves(t *testing.T) {
-	play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
-		register(t, h, alice())
-		d := h.Door("notes", "alice")
-		if _, err := h.Wake(t.Context(), d); err != nil {
-			t.Fatal(err)
-		}
-		time.AfterFunc(2*time.Second, d.Leave)
-		began := time.Now()
-		if err := h.Stop(t.Context(), alice()); err != nil {
-			t.Fatal(err)
-		}
-		if took := time.Since(began); took < 2*time.Second || took > 2100*time.Millisecond {
-			t.Errorf("stop took %s, the request 2s", took)
-		}
-	})
-}
-
-func TestTenant_AVisitorDuringAStopWaitsForTheNextGeneration(t *testing.T) {
-	play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
-		register(t, h, alice())
-		d := h.Door("notes", "alice")
-		way, err := h.Wake(t.Context(), d)
-		if err != nil {
-			t.Fatal(err)
-		}
-		go func() { _ = h.Stop(t.Context(), alice()) }()
-		synctest.Wait()
-		time.AfterFunc(time.Second, d.Leave)
-		next, err := h.Wake(t.Context(), d)
-		if err != nil {
-			t.Fatal(err)
-		}
-		d.Leave()
-		if next.Generation <= way.Generation {
-			t.Errorf("generation %d after %d", next.Generation, way.Generation)
-		}
-	})
-}
-
-func TestTenant_HoldKeepsItAsleepUntilUnhold(t *testing.T) {
-	play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
-		register(t, h, alice())
-		if err := visit(t, h, alice()); err != nil {
-			t.Fatal(err)
-		}
-		if err := h.Hold(t.Context(), alice()); err != nil {
-			t.Fatal(err)
-		}
-		r := wantCause(t, visit(t, h, alice()), CauseHeld)
-		if r.RetryAfter != 0 || s.alive() != 0 {
-			t.Errorf("Retry-After %s, %d processes", r.RetryAfter, s.alive())
-		}
-		if err := h.Unhold(t.Context(), alice()); err != nil {
-			t.Fatal(err)
-		}
-		if err := visit(t, h, alice()); err != nil {
-			t.Errorf("refused after unhold: %v", err)
-		}
-	})
-}
-
-func TestTenant_SpawnAndRestartLiftAHold(t *testing.T) {
-	play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
-		register(t, h, alice())
-		for name, lift := range map[string]func() error{
-			"spawn":   func() error { _, err := h.Spawn(t.Context(), alice()); return err },
-			"restart": func() error { _, err := h.Restart(t.Context(), alice()); return err },
-		} {
-			if err := h.Hold(t.Context(), alice()); err != nil {
-				t.Fatal(err)
-			}
-			if err := lift(); err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			if got := state(t, h, alice()); got != "running" {
-				t.Errorf("%s after %s", got, name)
-			}
-		}
-	})
-}
-
-func TestTenant_RestartGivesANewProcess(t *testing.T) {
-	play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
-		register(t, h, alice())
-		before, err := h.Spawn(t.Context(), alice())
-		if err != nil {
-			t.Fatal(err)
-		}
-		after, err := h.Restart(t.Context(), alice())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if after.Generation <= before.Generation || s.starts("notes:alice") != 2 {
-			t.Errorf("generation %d after %d, %d starts", after.Generation, before.Generation, s.starts("notes:alice"))
-		}
-	})
-}
-
-func TestTenant_ThreeMissedChecksReplaceIt(t *testing.T) {
-	c := defaults()
-	c.Services["notes"].Health = "/health"
-	c.Services["notes"].IdleTimeout = 0
-	play(t, c, func(t *testing.T, h *Host, s *stage) {
-		register(t, h, alice())
-		if err := visit(t, h, alice()); err != nil {
-			t.Fatal(err)
-		}
-		if info, _ := h.Info(alice()); info.Health != "unknown" {
-			t.Errorf("%s before the first check", info.Health)
-		}
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		if info, _ := h.Info(alice()); info.Health != "healthy" {
-			t.Errorf("%s after a good check", info.Health)
-		}
-		s.ail("alice.notes.example.com", errors.New("answered 500"))
-		time.Sleep(10 * time.Second)
-		synctest.Wait()
-		if info, _ := h.Info(alice()); info.Health != "degraded" {
-			t.Errorf("%s after a failed check", info.Health)
-		}
-		time.Sleep(20 * time.Second)
-		synctest.Wait()
-		if n := s.starts("notes:alice"); n != 2 {
-			t.Errorf("%d starts after three failed checks", n)
-		}
-	})
-}
-
-func TestTenant_NoCheckIsMadeWhileARequestMoves(t *testing.T) {
-	c := defaults()
-	c.Services["notes"].Health = "/health"
-	play(t, c, func(t *testing.T, h *Host, s *stage) {
-		register(t, h, alice())
-		d := h.Door("notes", "alice")
-		if _, err := h.Wake(t.Context(), d); err != nil {
-			t.Fatal(err)
-		}
-		s.ail("alice.notes.example.com", errors.New("busy"))
-		time.Sleep(10 * time.Minute)
-		synctest.Wait()
-		if n := s.checksOf("alice.notes.example.com"); n != 0 {
-			t.Errorf("%d checks during a request", n)
-		}
-		d.Leave()
 	})
 }
 
@@ -480,55 +155,42 @@ func TestTenant_TooManyWaitersAreTurnedAway(t *testing.T) {
 	})
 }
 
-func TestTenant_AProcessTreeThatDoesNotEndIsTriedAgain(t *testing.T) {
-	play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
-		s.act("", behaviour{releaseErrs: 3})
-		register(t, h, alice())
-		if err := visit(t, h, alice()); err != nil {
-			t.Fatal(err)
-		}
-		if err := h.Stop(t.Context(), alice()); err != nil {
-			t.Fatal(err)
-		}
-		if s.alive() != 0 {
-			t.Error("stop returned with a process left")
-		}
-	})
-}
-
-func TestTenant_ARefusedConnectionToOneThatNoLongerListensReplacesIt(t *testing.T) {
+func TestTenant_IdlenessRunsFromTheEndOfALongUse(t *testing.T) {
 	play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
 		register(t, h, alice())
 		d := h.Door("notes", "alice")
-		way, err := h.Wake(t.Context(), d)
-		if err != nil {
+		if _, err := h.Wake(t.Context(), d); err != nil {
 			t.Fatal(err)
 		}
+		time.Sleep(61 * time.Second)
 		d.Leave()
-		h.ConnFailed(d, way.Generation+7) // stale: means nothing
-		s.process("notes:alice").does.neverReady = true
-		h.ConnFailed(d, way.Generation)
-		time.Sleep(3 * time.Second)
-		synctest.Wait()
-		if n := s.starts("notes:alice"); n != 2 {
-			t.Errorf("%d starts, want a replacement", n)
+		time.Sleep(59 * time.Second)
+		if got := state(t, h, alice()); got != "running" {
+			t.Errorf("%s 59 s after its last use", got)
+		}
+		time.Sleep(time.Second + 100*time.Millisecond)
+		if got := state(t, h, alice()); got != "asleep" {
+			t.Errorf("%s 100 ms after idle_timeout", got)
 		}
 	})
 }
 
-func TestTenant_StorageThatIsNotToPersistGoesBeforeStopReturns(t *testing.T) {
-	c := defaults()
-	c.Services["notes"].StoragePersist = false
-	play(t, c, func(t *testing.T, h *Host, s *stage) {
+func TestTenant_AFailedStartGivesBackItsOwnPortAndNoOther(t *testing.T) {
+	play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
 		register(t, h, alice())
 		if err := visit(t, h, alice()); err != nil {
 			t.Fatal(err)
 		}
-		dir := h.instanceDir(alice())
-		mustExist(t, dir, true)
 		if err := h.Stop(t.Context(), alice()); err != nil {
 			t.Fatal(err)
 		}
-		mustExist(t, dir, false)
+		s.portErr = errNoMemory
+		_ = visit(t, h, alice())
+		synctest.Wait()
+		for port, n := range s.freed {
+			if port != 0 && n > 1 {
+				t.Errorf("port %d given back %d times: it was somebody else's by then", port, n)
+			}
+		}
 	})
 }

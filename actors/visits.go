@@ -38,7 +38,7 @@ const wakeSlack = 5 * time.Second
 // wait, not the wake. Errors: *Refusal, ErrUnknownTenant, or the context's.
 func (h *Host) Wake(ctx context.Context, d *Door) (*Way, error) {
 	c := h.cell(d.name)
-	if c == nil {
+	if c == nil || &c.Door != d { // forgotten, perhaps registered anew: Leave would be another door's
 		return nil, ErrUnknownTenant
 	}
 	for deadline := h.patience(c); ; {
@@ -98,7 +98,7 @@ func (h *Host) cannotRun(c *Cell) *Refusal {
 
 // ConnFailed reports that the way of this generation refuses connections.
 func (h *Host) ConnFailed(d *Door, generation uint64) {
-	if c := h.cell(d.name); c != nil {
+	if c := h.cell(d.name); c != nil && &c.Door == d {
 		h.tell(c, &connFailed{gen: generation})
 	}
 }
@@ -173,13 +173,17 @@ func (s *service) pick(intN func(int) int) (*Door, error) {
 			continue
 		}
 		n := intN(total)
+		var last *Cell // what is usable may change between the two looks
 		for _, c := range candidates {
-			if !usable(c) {
-				continue
+			if weight := c.record.Load().Weight; weight > 0 && usable(c) {
+				last = c
+				if n -= weight; n < 0 {
+					break
+				}
 			}
-			if n -= c.record.Load().Weight; n < 0 {
-				return &c.Door, nil
-			}
+		}
+		if last != nil {
+			return &last.Door, nil
 		}
 	}
 	return nil, ErrUnknownTenant

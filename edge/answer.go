@@ -21,9 +21,10 @@ type answer struct {
 	lines  int    // where the header lines begin in raw
 	status int
 	reason []byte
-	length int64 // bytes, chunked, or untilClose
+	length int64 // of the body: bytes, chunked, or untilClose
+	says   int64 // Content-Length, which HEAD and 304 have without a body; -1 = none
 	http10 bool
-	close  bool // the tenant closes after this
+	close  bool // the connection cannot be used after this
 	nom    nominated
 }
 
@@ -48,10 +49,11 @@ func (a *answer) read(br *bufio.Reader, method []byte) error {
 
 // readHead gathers raw up to the empty line.
 func (a *answer) readHead(br *bufio.Reader) error {
-	*a = answer{raw: a.raw[:0]}
+	*a = answer{raw: a.raw[:0], nom: nominated{names: a.nom.names[:0]}}
+	begun := 0 // where the line that is being read begins
 	for {
-		line, err := br.ReadSlice('\n')
-		a.raw = append(a.raw, line...)
+		piece, err := br.ReadSlice('\n')
+		a.raw = append(a.raw, piece...)
 		if len(a.raw) > maxAnswerHead {
 			return fmt.Errorf("%w: a head of more than %d bytes", errAnswer, maxAnswerHead)
 		}
@@ -63,9 +65,10 @@ func (a *answer) readHead(br *bufio.Reader) error {
 		}
 		if a.lines == 0 {
 			a.lines = len(a.raw)
-		} else if len(bytes.TrimRight(line, "\r\n")) == 0 {
+		} else if line := a.raw[begun:]; len(line) == 1 || len(line) == 2 && line[0] == '\r' {
 			return nil
 		}
+		begun = len(a.raw)
 	}
 }
 
@@ -73,24 +76,25 @@ func (a *answer) parse(method []byte) error {
 	if err := a.parseStatus(bytes.TrimRight(a.raw[:a.lines], "\r\n")); err != nil {
 		return err
 	}
-	a.length = untilClose
-	lengths, codings := 0, 0
+	a.length, a.says = untilClose, -1
+	codings := 0
 	err := eachField(a.raw[a.lines:], func(name, value []byte) error {
 		switch {
 		case is(name, "content-length"):
 			n, ok := contentLength(value)
-			if !ok || lengths > 0 && n != a.length {
+			if !ok || a.says >= 0 && n != a.says {
 				return fmt.Errorf("%w: bad Content-Length", errAnswer)
 			}
-			lengths++
-			a.length = n
+			a.length, a.says = n, n
 		case is(name, "transfer-encoding"):
 			codings++
 			if !is(value, "chunked") {
 				return fmt.Errorf("%w: unknown Transfer-Encoding", errAnswer)
 			}
 		case is(name, "connection"):
-			a.nom.add(value)
+			if !a.nom.add(value) {
+				return fmt.Errorf("%w: too many names in Connection", errAnswer)
+			}
 		}
 		return nil
 	})
@@ -100,16 +104,18 @@ func (a *answer) parse(method []byte) error {
 	if err != nil {
 		return err
 	}
-	if codings > 1 || codings == 1 && lengths > 0 {
+	if codings > 1 || codings == 1 && (a.says >= 0 || a.http10) {
 		return fmt.Errorf("%w: ambiguous framing", errAnswer)
 	}
 	if codings == 1 {
 		a.length = chunked
 	}
+	a.close = a.nom.close || a.http10 || a.length == untilClose
 	if a.bodiless(method) {
+		// A body that may not be there, but is, would be read as the next answer.
+		a.close = a.nom.close || a.http10 || string(method) != "HEAD" && (codings > 0 || a.status == 204 && a.says > 0)
 		a.length = noBody
 	}
-	a.close = a.nom.close || a.http10 || a.length == untilClose
 	return nil
 }
 
@@ -145,14 +151,18 @@ func (a *answer) head(b []byte, framing int64, close bool) []byte {
 	b = strconv.AppendInt(b, int64(a.status), 10)
 	b = append(append(append(b, ' '), a.reason...), "\r\n"...)
 	_ = eachField(a.raw[a.lines:], func(name, value []byte) error {
-		if hopByHop(name) || a.nom.has(name) || framing == chunked && is(name, "content-length") {
+		if hopByHop(name) || a.nom.has(name) || is(name, "content-length") {
 			return nil
 		}
 		b = field(b, name, value)
 		return nil
 	})
-	if framing == chunked {
+	switch {
+	case framing == chunked:
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	case a.says >= 0 && a.status != 204: // which has none (RFC 9110, section 8.6)
+		b = append(b, "Content-Length: "...)
+		b = append(strconv.AppendInt(b, a.says, 10), "\r\n"...)
 	}
 	if close {
 		b = append(b, "Connection: close\r\n"...)

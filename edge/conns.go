@@ -18,9 +18,13 @@ import (
 // full backlog makes it wait.
 const dialTimeout = 5 * time.Second
 
+// maxBacklogPause is the longest pause between two looks at a full backlog.
+const maxBacklogPause = 20 * time.Millisecond
+
 // An idle connection is kept for idleTime only: a tenant that can do one thing
 // at a time is blocked for everybody else while we hold one open. It is looked
-// at before reuse when it has idled for peekAfter.
+// at before reuse, on a Unix socket when it has idled for peekAfter: there a
+// write to a closed one fails at once, where TCP takes it and resets.
 const (
 	idleTime  = 250 * time.Millisecond
 	peekAfter = 5 * time.Millisecond
@@ -33,6 +37,11 @@ type conns struct {
 	idle     atomic.Pointer[resting]
 	closed   atomic.Bool
 	sweeping atomic.Bool // a sweep of idle ones is due
+
+	// strained counts new connections that have waited long for a first answer.
+	// A tenant that serves one connection at a time would never come to them
+	// while another one is kept and used again: none is, meanwhile.
+	strained atomic.Int64
 }
 
 // resting is an idle connection on the stack. A node is never pushed twice,
@@ -57,48 +66,71 @@ func NewConns(e sandbox.Endpoint) io.Closer { return &conns{endpoint: e} }
 
 func (c *conns) Close() error {
 	c.closed.Store(true)
-	for {
-		u := c.pop()
-		if u == nil {
-			return nil
-		}
-		u.u.Close()
+	c.drop()
+	return nil
+}
+
+// drop closes what idles.
+func (c *conns) drop() {
+	for r := c.pop(); r != nil; r = c.pop() {
+		r.u.Close()
 	}
 }
 
-// get gives an idle connection that still stands, or a new one.
-func (c *conns) get(ctx context.Context) (*upstream, error) {
+// strain is undone by strained.Add(-1).
+func (c *conns) strain() {
+	c.strained.Add(1)
+	c.drop()
+}
+
+// keeps reports whether connections are kept for another use.
+func (c *conns) keeps() bool { return !c.closed.Load() && c.strained.Load() == 0 }
+
+// rested gives an idle connection that still stands, nil when there is none.
+func (c *conns) rested() *upstream {
 	for {
 		r := c.pop()
 		if r == nil {
-			return c.dial(ctx)
+			return nil
 		}
-		if time.Since(r.since) < peekAfter || r.u.stands() {
+		if c.endpoint.Network == "unix" && time.Since(r.since) < peekAfter || r.u.stands() {
 			r.u.reused = true
-			return r.u, nil
+			return r.u
 		}
 		r.u.Close()
 	}
 }
 
+// dial makes a new connection. A Unix socket with a full backlog says EAGAIN at
+// once (connect(2)) where TCP waits: the tenant is busy, not gone.
 func (c *conns) dial(ctx context.Context) (*upstream, error) {
 	d := net.Dialer{Timeout: dialTimeout, KeepAlive: -1}
-	conn, err := d.DialContext(ctx, c.endpoint.Network, c.endpoint.Address)
-	if err != nil {
-		return nil, err
+	end := time.Now().Add(dialTimeout)
+	for pause := time.Millisecond; ; pause = min(2*pause, maxBacklogPause) {
+		conn, err := d.DialContext(ctx, c.endpoint.Network, c.endpoint.Address)
+		if err == nil {
+			return &upstream{Conn: conn}, nil
+		}
+		if !errors.Is(err, syscall.EAGAIN) || time.Now().After(end) {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause):
+		}
 	}
-	return &upstream{Conn: conn}, nil
 }
 
 // put gives a connection back after an exchange that left it clean.
 func (c *conns) put(u *upstream) {
-	if c.closed.Load() || u.killed.Load() {
+	if !c.keeps() || u.killed.Load() {
 		u.Close()
 		return
 	}
 	c.push(&resting{u: u, since: time.Now()})
-	if c.closed.Load() {
-		_ = c.Close() // closed between the two looks
+	if !c.keeps() { // changed between the two looks
+		c.drop()
 		return
 	}
 	if !c.sweeping.Swap(true) {
@@ -125,8 +157,12 @@ func (c *conns) sweep() {
 	for ; young != nil; young = young.next { // oldest first: the youngest ends on top
 		c.push(&resting{u: young.u, since: young.since})
 	}
-	if c.closed.Load() {
-		_ = c.Close()
+	if !c.keeps() {
+		c.drop()
+	}
+	// What was put while nothing seemed to idle saw this sweep still due.
+	if c.idle.Load() != nil && !c.sweeping.Swap(true) {
+		time.AfterFunc(idleTime, c.sweep)
 	}
 }
 

@@ -8,7 +8,7 @@
 // visitor who leaves is noticed; every door that was entered is left, once.
 //
 //	server ─ hostname ─ route ─ visit ─ exchange ─ conns ─▶ tenant
-//	   └─ client (what the visitor reads)  └─ head, response, chunked: pure
+//	   └─ client (what the visitor reads)  └─ request, answer, chunks, fields: pure
 //
 // It leaves to package actors who runs and when. fasthttp is known to server.go
 // alone; everything else works on types of its own.

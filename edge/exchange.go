@@ -23,7 +23,7 @@ type exchange struct {
 	started bool // something of the answer has been sent
 	ends    bool // the client's connection ends after this
 
-	up     atomic.Pointer[upstream] // killed when the client leaves
+	up     atomic.Pointer[upstream] // who takes it out decides: kept by keep, killed by gone
 	left   atomic.Bool
 	cancel atomic.Pointer[context.CancelFunc] // of what waits; called when the client leaves
 
@@ -31,7 +31,10 @@ type exchange struct {
 	timer   *time.Timer
 	mu      sync.Mutex // between the timer and finish
 	over    bool
+	late    bool   // watchAfter has passed
 	number  uint64 // of the watch; 0 = none
+	asked   *conns // where a new connection waits for its first answer
+	strains bool   // that has been said to asked
 }
 
 var exchanges = sync.Pool{New: func() any { return &exchange{} }}
@@ -41,7 +44,7 @@ func begin(c *client, w *watcher) *exchange {
 	x := exchanges.Get().(*exchange)
 	x.client, x.watcher = c, w
 	if x.timer == nil {
-		x.timer = time.AfterFunc(watchAfter, x.watch)
+		x.timer = time.AfterFunc(watchAfter, x.lag)
 	} else {
 		x.timer.Reset(watchAfter)
 	}
@@ -51,6 +54,7 @@ func begin(c *client, w *watcher) *exchange {
 // finish ends the watch, for good: no call of gone is under way or comes later.
 func (x *exchange) finish() {
 	stopped := x.timer.Stop()
+	x.heard()
 	x.mu.Lock()
 	x.over = true
 	number := x.number
@@ -69,9 +73,9 @@ func (x *exchange) finish() {
 
 // forget makes an exchange as good as new, but for its timer and its buffer.
 func (x *exchange) forget() {
-	x.request, x.client, x.body = request{}, nil, nil
-	x.answer = answer{raw: x.answer.raw[:0]}
-	x.started, x.ends, x.over, x.number = false, false, false, 0
+	x.request, x.client, x.body = request{nom: nominated{names: x.request.nom.names[:0]}}, nil, nil
+	x.answer = answer{raw: x.answer.raw[:0], nom: nominated{names: x.answer.nom.names[:0]}}
+	x.started, x.ends, x.over, x.late, x.number = false, false, false, false, 0
 	x.up.Store(nil)
 	x.left.Store(false)
 }
@@ -79,17 +83,57 @@ func (x *exchange) forget() {
 // context ends when the client leaves, or with the exchange.
 func (x *exchange) context(parent context.Context) context.Context {
 	ctx, cancel := context.WithCancel(parent)
-	x.cancel.Store(&cancel)
+	if before := x.cancel.Swap(&cancel); before != nil {
+		(*before)() // what waited by it is over
+	}
 	if x.left.Load() {
 		cancel()
 	}
 	return ctx
 }
 
+// lag is called when this takes long.
+func (x *exchange) lag() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.late = true
+	x.watchLocked()
+	x.strain()
+}
+
+// awaits says that a new connection has been made and the first answer on it is
+// awaited; heard, that it is there or will not come.
+func (x *exchange) awaits(pool *conns) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.asked = pool
+	x.strain()
+}
+
+func (x *exchange) heard() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.strains {
+		x.asked.strained.Add(-1)
+	}
+	x.asked, x.strains = nil, false
+}
+
+func (x *exchange) strain() {
+	if x.late && x.asked != nil && !x.strains && !x.over {
+		x.strains = true
+		x.asked.strain()
+	}
+}
+
 // watch has the client watched from now on.
 func (x *exchange) watch() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.watchLocked()
+}
+
+func (x *exchange) watchLocked() {
 	if !x.over && x.number == 0 {
 		x.number = x.watcher.add(x.client.Conn, x.gone)
 	}
@@ -98,12 +142,13 @@ func (x *exchange) watch() {
 // gone: the client has left. What waits for it ends.
 func (x *exchange) gone() {
 	x.left.Store(true)
-	if u := x.up.Load(); u != nil {
+	if u := x.up.Swap(nil); u != nil {
 		u.kill()
 	}
 	if cancel := x.cancel.Load(); cancel != nil {
 		(*cancel)()
 	}
+	_ = x.client.SetWriteDeadline(time.Unix(1, 0)) // it may not read any more either
 }
 
 // attach makes a connection to the tenant this exchange's own, to be killed
@@ -116,3 +161,7 @@ func (x *exchange) attach(u *upstream) bool {
 	}
 	return true
 }
+
+// keep takes the connection back from the reach of gone. False: it came first,
+// and the connection is dead or about to be.
+func (x *exchange) keep(u *upstream) bool { return x.up.CompareAndSwap(u, nil) }

@@ -111,6 +111,9 @@ func eachListed(value []byte, f func(member []byte)) {
 	}
 }
 
+// maxNominated bounds the names in Connection headers; two or three are usual.
+const maxNominated = 32
+
 // nominated is what Connection headers named as hop-by-hop. Framing and Host
 // cannot be: a client would take them away from the request it came with.
 type nominated struct {
@@ -118,7 +121,9 @@ type nominated struct {
 	close bool
 }
 
-func (n *nominated) add(value []byte) {
+// add reads one Connection header. False: it names more than anybody needs,
+// and each name costs time with every other header.
+func (n *nominated) add(value []byte) bool {
 	eachListed(value, func(m []byte) {
 		switch {
 		case is(m, "close"):
@@ -128,6 +133,7 @@ func (n *nominated) add(value []byte) {
 			n.names = append(n.names, m)
 		}
 	})
+	return len(n.names) <= maxNominated
 }
 
 func (n *nominated) has(name []byte) bool {

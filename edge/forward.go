@@ -6,8 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"tenement/actors"
@@ -16,6 +20,7 @@ import (
 // What became of a request that could not be forwarded to its end.
 var (
 	errDial       = errors.New("the tenant refuses connections")
+	errNoRoom     = errors.New("no room for a connection to the tenant")
 	errGone       = errors.New("the client left")
 	errLate       = errors.New("no answer within request_timeout")
 	errClientBody = errors.New("the client's body is broken")
@@ -28,29 +33,59 @@ var (
 // byte of the request could be written to it is the request sent again.
 func forward(x *exchange, way *actors.Way) error {
 	pool := way.Conns.(*conns)
+	u, err := ask(x, pool)
+	if err != nil {
+		return err
+	}
+	return converse(x, way, pool, u)
+}
+
+// ask sends the request's head on a connection.
+func ask(x *exchange, pool *conns) (*upstream, error) {
 	head := buffers.Get().(*[]byte)
 	defer buffers.Put(head)
 	*head = x.request.head((*head)[:0])
 	for {
-		u, err := pool.get(context.Background())
-		if err != nil {
-			return fmt.Errorf("%w: %w", errDial, err)
+		u := pool.rested()
+		if u == nil {
+			var err error
+			if u, err = pool.dial(x.context(context.Background())); err != nil {
+				return nil, x.undialled(err)
+			}
 		}
 		if !x.attach(u) {
-			return errGone
+			return nil, errGone
 		}
 		n, err := u.Write(*head)
 		if err == nil {
-			return converse(x, way, pool, u)
+			if !u.reused {
+				x.awaits(pool)
+			}
+			return u, nil
 		}
 		u.kill()
 		if x.left.Load() {
-			return errGone
+			return nil, errGone
 		}
 		if n > 0 || !u.reused {
-			return fmt.Errorf("cannot send the request: %w", err)
+			return nil, fmt.Errorf("cannot send the request: %w", err)
 		}
 	}
+}
+
+// undialled tells a tenant that does not listen from one that is busy, and from
+// a want of our own, which no restart of the tenant would mend.
+func (x *exchange) undialled(err error) error {
+	var slow net.Error
+	switch {
+	case x.left.Load():
+		return errGone
+	case scarce(err), errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%w: %w", errNoRoom, err)
+	case errors.As(err, &slow) && slow.Timeout():
+		return fmt.Errorf("%w: %w", errLate, err)
+	}
+	return fmt.Errorf("%w: %w", errDial, err)
 }
 
 // converse is the rest of an exchange whose head has been sent: the body goes
@@ -67,12 +102,11 @@ func converse(x *exchange, way *actors.Way, pool *conns, u *upstream) (err error
 	br.Reset(u)
 	clean := false
 	defer func() {
-		sent := sending.stop(x)
+		sent := sending.stop(x, u)
 		if err != nil && errors.Is(sending.err(), errClientBody) && !x.started {
 			err = sending.err()
 		}
-		if clean && sent && err == nil && br.Buffered() == 0 {
-			x.up.Store(nil)
+		if clean && sent && err == nil && br.Buffered() == 0 && x.keep(u) {
 			pool.put(u)
 		} else {
 			u.kill()
@@ -80,10 +114,14 @@ func converse(x *exchange, way *actors.Way, pool *conns, u *upstream) (err error
 		br.Reset(nil)
 		readers.Put(br)
 	}()
-	if err := x.answer.read(br, x.method); err != nil {
+	err = x.answer.read(br, x.method)
+	if !u.reused {
+		x.heard()
+	}
+	if err != nil {
 		return x.explain(err)
 	}
-	if err := u.SetReadDeadline(time.Time{}); err != nil {
+	if err := sending.answered(u); err != nil {
 		return x.explain(err)
 	}
 	if err := relay(x, br); err != nil {
@@ -114,7 +152,7 @@ func relay(x *exchange, br *bufio.Reader) error {
 	if x.http10 && framing == chunked {
 		framing = untilClose // a 1.0 client knows no chunks
 	}
-	x.ends = x.ends || x.close || framing == untilClose || x.http10
+	x.ends = x.ends || x.nom.close || framing == untilClose || x.http10
 	out := buffers.Get().(*[]byte)
 	defer buffers.Put(out)
 	b := x.answer.head((*out)[:0], framing, x.ends)
@@ -189,62 +227,116 @@ func (x *exchange) send(b []byte) error {
 	return nil
 }
 
+// lastWord is how long a tenant that takes no more of a body may take to give
+// the answer that it has for this.
+const lastWord = 100 * time.Millisecond
+
+// lastPiece is how long the end of a body may take to leave when its answer is
+// complete already; usually it has left, and only that is still to be noted.
+const lastPiece = time.Second
+
 // sender sends a client's body on. nil when there is none.
 type sender struct {
+	last atomic.Bool // what is left to do is soon done: a last write, or to say what failed
+	cut  bool        // stopped before it was done
 	done chan struct{}
 	fail error // after done
+
+	mu   sync.Mutex // the deadline is for the head, and not for what comes after it
+	head bool       // the answer's head has come
 }
 
+// startSender starts a goroutine that stop ends.
 func startSender(x *exchange, u *upstream, timeout time.Duration) *sender {
 	s := &sender{done: make(chan struct{})}
-	go func() {
-		defer close(s.done)
-		if s.fail = s.copy(x, u, timeout); s.fail == nil {
-			s.fail = u.SetReadDeadline(time.Now().Add(timeout)) // for the answer's head
-		} else if errors.Is(s.fail, errClientBody) {
-			u.kill() // the tenant must not take what it got for whole
+	go s.run(x, u, timeout)
+	return s
+}
+
+func (s *sender) run(x *exchange, u *upstream, timeout time.Duration) {
+	defer close(s.done)
+	defer func() {
+		if r := recover(); r != nil { // a fault of ours ends one request, not the daemon
+			s.fail = fmt.Errorf("panic while a body was sent: %v", r)
+			s.last.Store(true)
+			u.kill()
 		}
 	}()
-	return s
+	s.fail = s.copy(x, u, timeout)
+	s.last.Store(true)
+	switch {
+	case s.fail == nil:
+		s.await(u, timeout)
+	case errors.Is(s.fail, errClientBody):
+		u.kill() // the tenant must not take what it got for whole
+	default:
+		s.await(u, lastWord)
+	}
+}
+
+// await gives the answer's head its time, unless it has come.
+func (s *sender) await(u *upstream, d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.head {
+		_ = u.SetReadDeadline(time.Now().Add(d)) // fails on a closed connection only
+	}
+}
+
+// answered: the head has come, the rest may take its time.
+func (s *sender) answered(u *upstream) error {
+	if s != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.head = true
+	}
+	return u.SetReadDeadline(time.Time{})
 }
 
 // copy frames the body for the tenant, each piece as it comes.
 func (s *sender) copy(x *exchange, u *upstream, timeout time.Duration) error {
 	out := buffers.Get().(*[]byte)
 	defer buffers.Put(out)
-	b, sent := (*out)[:cap(*out)], int64(0)
-	for {
+	b := (*out)[:cap(*out)]
+	for sent := int64(0); ; {
 		n, err := x.body.Read(b[chunkRoom : len(b)-2])
+		sent += int64(n)
+		whole := x.length >= 0 && sent == x.length
+		s.last.Store(whole)
 		if n > 0 {
-			sent += int64(n)
-			if e := u.SetWriteDeadline(time.Now().Add(timeout)); e != nil {
-				return e
-			}
-			if _, e := u.Write(frame(b, n, x.length)); e != nil {
+			if e := s.write(u, frame(b, n, x.length), timeout); e != nil {
 				return e
 			}
 		}
-		if err == io.EOF {
-			return s.finish(x, u, sent)
-		}
-		if err != nil {
+		switch {
+		case whole:
+			return u.SetWriteDeadline(time.Time{})
+		case err == io.EOF:
+			return s.finish(x, u, timeout)
+		case err != nil:
 			return fmt.Errorf("%w: %w", errClientBody, err)
 		}
 	}
 }
 
-// finish ends the body, if that is what the client did: fasthttp's reader takes
-// a connection that ends at a chunk's border for the end of the message.
-func (s *sender) finish(x *exchange, u *upstream, sent int64) error {
-	if x.client.ended.Load() || x.length >= 0 && sent != x.length {
+// finish ends a body in chunks, if that is what the client did.
+func (s *sender) finish(x *exchange, u *upstream, timeout time.Duration) error {
+	if x.length != chunked || x.client.ended.Load() {
 		return fmt.Errorf("%w: %w", errClientBody, errTruncated)
 	}
-	if x.length == chunked {
-		if _, err := u.Write([]byte("0\r\n\r\n")); err != nil {
-			return err
-		}
+	s.last.Store(true)
+	if err := s.write(u, []byte("0\r\n\r\n"), timeout); err != nil {
+		return err
 	}
 	return u.SetWriteDeadline(time.Time{})
+}
+
+func (s *sender) write(u *upstream, p []byte, timeout time.Duration) error {
+	if err := u.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+		return err
+	}
+	_, err := u.Write(p)
+	return err
 }
 
 // frame is the piece of n bytes that begins at chunkRoom, ready to be written.
@@ -263,27 +355,48 @@ func frame(b []byte, n int, length int64) []byte {
 // stop waits for the sender and reports whether all was sent. One that is still
 // at it when the answer is complete is cut short: its reader belongs to the
 // handler, which is about to return.
-func (s *sender) stop(x *exchange) bool {
+func (s *sender) stop(x *exchange, u *upstream) bool {
 	if s == nil {
 		return true
 	}
-	select {
-	case <-s.done:
-	default:
-		x.ends = true
+	if !s.ended() {
+		s.cut = true
+		u.kill()
 		_ = x.client.SetReadDeadline(time.Unix(1, 0))
-		if u := x.up.Load(); u != nil {
-			_ = u.SetWriteDeadline(time.Unix(1, 0))
-		}
 		<-s.done
 	}
-	x.ends = x.ends || s.fail != nil
+	if s.fail != nil {
+		x.ends, x.client.lingers = true, true
+	}
 	return s.fail == nil
 }
 
-// err is why the body was not sent whole; call it after stop.
+// ended reports whether the sender is done, or is so within a moment.
+func (s *sender) ended() bool {
+	var wait <-chan time.Time
+	select {
+	case <-s.done:
+		return true
+	default:
+		if !s.last.Load() {
+			return false
+		}
+		timer := time.NewTimer(lastPiece)
+		defer timer.Stop()
+		wait = timer.C
+	}
+	select {
+	case <-s.done:
+		return true
+	case <-wait:
+		return false
+	}
+}
+
+// err is why the body was not sent whole, if it was not stop that cut it; call
+// it after stop.
 func (s *sender) err() error {
-	if s == nil {
+	if s == nil || s.cut {
 		return nil
 	}
 	return s.fail

@@ -23,7 +23,7 @@ type request struct {
 	headers []byte // raw lines, without the request line
 	length  int64  // of the body: bytes, noBody or chunked
 	http10  bool
-	close   bool // the client wants the connection closed after this
+	nom     nominated
 	remote  netip.Addr
 	trusted bool // remote is one of trusted_proxies
 	secure  bool // came over TLS
@@ -59,12 +59,12 @@ func (r *request) check(length int64) error {
 		case is(name, "transfer-encoding"):
 			codings++
 			if !is(value, "chunked") {
-				return &fault{501, "unknown Transfer-Encoding"}
+				return &fault{400, "unknown Transfer-Encoding"}
 			}
 		case is(name, "connection"):
-			var n nominated
-			n.add(value)
-			r.close = r.close || n.close
+			if !r.nom.add(value) {
+				return &fault{400, "too many names in Connection"}
+			}
 		}
 		return nil
 	})
@@ -103,7 +103,7 @@ func (r *request) checkHost(hosts int, host []byte) error {
 // to be the Host: otherwise one of the two was meant for somebody else.
 func (r *request) checkTarget() error {
 	for _, c := range r.target {
-		if c <= ' ' || c >= 0x7f {
+		if c <= ' ' || c == 0x7f || c == '#' { // bytes above: browsers and curl send them raw
 			return &fault{400, "bad request target"}
 		}
 	}
@@ -113,11 +113,11 @@ func (r *request) checkTarget() error {
 	case string(r.target) == "*" && string(r.method) == "OPTIONS":
 		return nil
 	}
-	_, rest, found := bytes.Cut(r.target, []byte("://"))
-	if !found {
+	scheme, rest, found := bytes.Cut(r.target, []byte("://"))
+	if !found || !is(scheme, "http") && !is(scheme, "https") {
 		return &fault{400, "bad request target"}
 	}
-	end := bytes.IndexAny(rest, "/?#")
+	end := bytes.IndexAny(rest, "/?")
 	if end < 0 {
 		end = len(rest)
 	}
@@ -126,7 +126,9 @@ func (r *request) checkTarget() error {
 		return &fault{400, "request target for another host"}
 	}
 	r.target = rest[end:]
-	if len(r.target) == 0 || r.target[0] != '/' {
+	if len(r.target) == 0 && string(r.method) == "OPTIONS" { // RFC 9112, section 3.2.4
+		r.target = []byte("*")
+	} else if len(r.target) == 0 || r.target[0] != '/' {
 		r.target = append([]byte("/"), r.target...)
 	}
 	return nil
@@ -147,18 +149,11 @@ func (r *request) head(b []byte) []byte {
 	b = append(b, " HTTP/1.1\r\nHost: "...)
 	b = r.host.appendTo(b)
 	b = append(b, "\r\n"...)
-	var nom nominated
-	_ = eachField(r.headers, func(name, value []byte) error {
-		if is(name, "connection") {
-			nom.add(value)
-		}
-		return nil
-	})
 	var told forwardedBy
 	_ = eachField(r.headers, func(name, value []byte) error {
 		switch {
 		case r.trusted && told.take(name, value):
-		case r.drops(name) || nom.has(name):
+		case r.drops(name) || r.nom.has(name):
 		default:
 			b = field(b, name, value)
 		}
@@ -184,10 +179,8 @@ func (r *request) drops(name []byte) bool {
 	switch {
 	case is(name, "host"), is(name, "content-length"), is(name, "expect"):
 		return true // ours, or dealt with by the server
-	case is(name, "x-forwarded-for"), is(name, "x-forwarded-proto"), is(name, "x-forwarded-host"):
-		return true // ours
-	case is(name, "forwarded"):
-		return !r.trusted
+	case is(name, "forwarded"), len(name) > len("x-forwarded-") && is(name[:len("x-forwarded-")], "x-forwarded-"):
+		return !r.trusted // for, proto and host are ours in any case: see forwarded
 	}
 	return false
 }
@@ -197,6 +190,30 @@ func (r *request) drops(name []byte) bool {
 func (r *request) sendsLength() bool {
 	m := string(r.method)
 	return m == "POST" || m == "PUT" || m == "PATCH"
+}
+
+// visitor is who asked: behind trusted proxies, the last in X-Forwarded-For that
+// is none of them. What stands before it anybody can have written.
+func (r *request) visitor(trusts func(netip.Addr) bool) netip.Addr {
+	who, chain := r.remote, []byte(nil)
+	if !r.trusted {
+		return who
+	}
+	_ = eachField(r.headers, func(name, value []byte) error {
+		if is(name, "x-forwarded-for") {
+			chain = append(append(chain, ','), value...)
+		}
+		return nil
+	})
+	for trusts(who) && len(chain) > 0 {
+		last := bytes.LastIndexByte(chain, ',')
+		addr, err := netip.ParseAddr(string(bytes.TrimSpace(chain[last+1:])))
+		if err != nil {
+			break
+		}
+		who, chain = addr.Unmap(), chain[:last]
+	}
+	return who
 }
 
 // forwardedBy is what a trusted proxy said of where a request came from.

@@ -38,9 +38,11 @@ type Server struct {
 	api     apiHandler
 	visitor visitor
 	watcher *watcher
+	base    context.Context // of everything that waits or streams
+	crowd   crowd
 	public  *fasthttp.Server
 	control *fasthttp.Server
-	end     context.CancelFunc // of everything that waits or streams
+	end     context.CancelFunc // of base
 	once    sync.Once
 	down    error
 }
@@ -54,7 +56,8 @@ func NewServer(o ServerOptions) (*Server, error) {
 	base, end := context.WithCancel(context.Background())
 	s := &Server{
 		o: o, domain: strings.ToLower(strings.TrimSuffix(o.Domain, ".")), api: o.API,
-		visitor: visitor{host: o.Host, base: base}, watcher: w, end: end,
+		visitor: visitor{host: o.Host, base: base}, watcher: w, base: base, end: end,
+		crowd: crowd{clients: map[*client]struct{}{}},
 	}
 	s.public = s.server(s.handle)
 	s.control = s.server(s.handleControl)
@@ -88,22 +91,32 @@ func (q quiet) Printf(format string, args ...any) { q.log.Debug().Msgf(format, a
 // Serve answers visitors and API calls until Shutdown; it may be called for
 // several listeners.
 func (s *Server) Serve(l net.Listener) error {
-	return s.public.Serve(newAcceptor(l, s.o.Log))
+	return s.accept(s.public, l)
 }
 
 // ServeControl answers API calls of a listener whose connections were checked
 // (ListenControl): they need no token.
 func (s *Server) ServeControl(l net.Listener) error {
-	return s.control.Serve(newAcceptor(l, s.o.Log))
+	return s.accept(s.control, l)
+}
+
+func (s *Server) accept(server *fasthttp.Server, l net.Listener) error {
+	a := newAcceptor(s.base, l, &s.crowd, s.o.Log)
+	defer a.release()
+	return server.Serve(a)
 }
 
 // Shutdown refuses new connections, lets requests that are under way end, and
-// returns when they have, or with ctx's error. Whoever waits for a tenant or
-// follows a stream is ended at once.
+// returns when they have. Whoever waits for a tenant or follows a stream is ended
+// at once; who is still there when ctx ends is cut off, and ctx's error returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.once.Do(func() {
 		s.end()
+		s.crowd.end(false)
 		s.down = errors.Join(s.public.ShutdownWithContext(ctx), s.control.ShutdownWithContext(ctx))
+		if s.down != nil {
+			s.crowd.end(true)
+		}
 		s.watcher.close()
 	})
 	return s.down
@@ -120,6 +133,9 @@ func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	case errors.As(err, &late) && late.Timeout():
 		status = 408
 	}
+	if c, ok := ctx.Conn().(*client); ok {
+		c.lingers = true // the connection ends, whatever the client still sends
+	}
 	s.say(ctx, &verdict{status: status, reason: err.Error()})
 }
 
@@ -130,25 +146,43 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	defer x.finish()
 	defer s.recovered(ctx, x)
 	if v := s.read(ctx, x); v != nil {
-		s.say(ctx, v)
+		s.refuse(ctx, x, v)
 		return
 	}
-	r := routeFor(&s.o.Host.Config().Routing, s.domain, x.host, x.path())
-	switch r.to {
+	switch r := s.route(x); r.to {
 	case toNobody:
-		s.say(ctx, &verdict{status: 404, reason: "no such name: " + x.host.name})
+		s.refuse(ctx, x, &verdict{status: 404, reason: "no such name: " + x.host.name})
 	case toAPI:
 		s.call(ctx, x, false)
 	case toApex, toTenant:
 		if v := s.visitor.visit(x, r); v != nil {
-			if x.ends {
-				ctx.SetConnectionClose()
-			}
-			s.say(ctx, v)
+			s.refuse(ctx, x, v)
 			return
 		}
 		s.answered(ctx, x)
 	}
+}
+
+// route finds out where the request goes. The path counts on DOMAIN itself only.
+func (s *Server) route(x *exchange) route {
+	path := ""
+	if x.host.name == s.domain {
+		path = x.path()
+		if plain, err := url.PathUnescape(path); err == nil {
+			path = plain
+		}
+	}
+	return routeFor(&s.o.Host.Config().Routing, s.domain, x.host, path)
+}
+
+// refuse answers with the edge's own words. A body that nobody took ends the
+// connection: there is no telling how much of it is to come.
+func (s *Server) refuse(ctx *fasthttp.RequestCtx, x *exchange, v *verdict) {
+	if x.ends || x.length != noBody {
+		x.client.lingers = true
+		ctx.SetConnectionClose()
+	}
+	s.say(ctx, v)
 }
 
 // answered: the client has its answer, written past fasthttp, whose own is
@@ -166,7 +200,7 @@ func (s *Server) handleControl(ctx *fasthttp.RequestCtx) {
 	defer x.finish()
 	defer s.recovered(ctx, x)
 	if v := s.read(ctx, x); v != nil {
-		s.say(ctx, v)
+		s.refuse(ctx, x, v)
 		return
 	}
 	s.call(ctx, x, true)
@@ -192,12 +226,15 @@ func (s *Server) read(ctx *fasthttp.RequestCtx, x *exchange) *verdict {
 	h := &ctx.Request.Header
 	x.method, x.target, x.headers = h.Method(), h.RequestURI(), h.RawHeaders()
 	x.http10 = !h.IsHTTP11()
+	x.ends = s.base.Err() != nil
 	x.remote = remoteOf(x.client)
 	x.trusted = s.trusts(x.remote)
 	if p := string(h.Protocol()); p != "HTTP/1.1" && p != "HTTP/1.0" {
+		x.ends = true
 		return &verdict{status: 505, reason: "HTTP version " + p}
 	}
 	if string(x.method) == "CONNECT" {
+		x.ends = true
 		return &verdict{status: 405, reason: "CONNECT"}
 	}
 	length := int64(h.ContentLength())
@@ -205,7 +242,7 @@ func (s *Server) read(ctx *fasthttp.RequestCtx, x *exchange) *verdict {
 		length = noBody
 	}
 	if err := x.check(length); err != nil {
-		ctx.SetConnectionClose()
+		x.ends = true
 		var f *fault
 		if errors.As(err, &f) {
 			return &verdict{status: f.status, reason: f.reason}
@@ -264,7 +301,7 @@ func (s *Server) call(ctx *fasthttp.RequestCtx, x *exchange, local bool) {
 		return
 	}
 	c := &Call{
-		Method: string(x.method), Path: path, Remote: x.remote, Local: local,
+		Method: string(x.method), Path: path, Remote: x.visitor(s.trusts), Local: local,
 	}
 	_ = eachField(x.headers, func(name, value []byte) error {
 		if is(name, "authorization") {

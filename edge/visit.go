@@ -118,6 +118,8 @@ func failed(x *exchange, err error) *verdict {
 	case errors.Is(err, errClientBody):
 		x.ends = true
 		return &verdict{status: 400, reason: err.Error()}
+	case errors.Is(err, errNoRoom):
+		return &verdict{status: 503, retryAfter: time.Second, reason: err.Error()}
 	case errors.Is(err, errLate):
 		return &verdict{status: 504, reason: err.Error()}
 	}

@@ -114,6 +114,7 @@ func TestVisit_RequestsThatReadTwoWaysAreRefused(t *testing.T) {
 		"1000 headers":         {"GET / HTTP/1.1\r\n" + toAlice + strings.Repeat("X-Header: 0123456789\r\n", 1000) + "\r\n", 431},
 		"too many nominations": {"GET / HTTP/1.1\r\n" + toAlice + "Connection: " + strings.Repeat("a,", 1000) + "b\r\n\r\n", 400},
 		"control byte in path": {"GET /\x01 HTTP/1.1\r\n" + toAlice + "\r\n", 400},
+		"fragment":             {"GET /a#b HTTP/1.1\r\n" + toAlice + "\r\n", 400},
 		"space in path":        {"GET /a b HTTP/1.1\r\n" + toAlice + "\r\n", 400},
 		"an impossible method": {"G(T / HTTP/1.1\r\n" + toAlice + "\r\n", 400},
 	} {
@@ -140,7 +141,7 @@ func TestVisit_GoodRequestsOfEveryFormPass(t *testing.T) {
 		"GET http://alice.notes.example.test?q HTTP/1.1\r\n":         "GET /?q",
 		"OPTIONS * HTTP/1.1\r\n":                                     "OPTIONS *",
 		"OPTIONS http://alice.notes.example.test HTTP/1.1\r\n":       "OPTIONS *",
-		"GET /%2e%2e/a?b=c#d HTTP/1.1\r\n":                           "GET /%2e%2e/a?b=c#d",
+		"GET /%2e%2e/a?b=c HTTP/1.1\r\n":                             "GET /%2e%2e/a?b=c",
 		"GET //x HTTP/1.1\r\n":                                       "GET //x",
 		"GET /ü HTTP/1.1\r\n":                                        "GET /ü",
 		"GET /x HTTP/1.0\r\n":                                        "GET /x",
@@ -421,4 +422,68 @@ func TestVisit_ADoorIsLeftOncePerRequest(t *testing.T) {
 	}
 	v.Close()
 	eventually(t, "nobody is inside", func() bool { return d.Inflight() == 0 })
+}
+
+// Whoever is still inside when the time is over is cut off: nothing of an
+// exchange outlives the server.
+func TestVisit_ShutdownCutsOffWhoStays(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	silent := make(chan struct{})
+	defer close(silent)
+	b := newBackend(t, "unix", func(b *backend, c net.Conn, br *bufio.Reader) {
+		head, _ := rawHead(br)
+		if strings.HasPrefix(head, "GET /stream ") {
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
+		}
+		b.requests.Add(1)
+		<-silent
+	})
+	d := w.tenant(b)
+	stream, waiting := w.dial(), w.dial()
+	stream.get("/stream")
+	waiting.get("/")
+	eventually(t, "both are inside", func() bool { return b.requests.Load() == 2 })
+	w.end()
+	if n := d.Inflight(); n != 0 {
+		t.Errorf("%d still inside after Shutdown", n)
+	}
+	if got, err := io.ReadAll(stream.br); err == nil && strings.HasSuffix(string(got), "0\r\n\r\n") {
+		t.Errorf("a stream that was cut off looks whole: %q", got)
+	}
+	if got, _ := io.ReadAll(waiting.br); strings.Contains(string(got), " 200 ") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestVisit_ShutdownLetsRequestsEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	release := make(chan struct{})
+	b := answering(t, "unix", func(*http.Request, string) string {
+		<-release
+		return ok("fine")
+	})
+	d := w.tenant(b)
+	idle, busy := w.dial(), w.dial()
+	busy.get("/")
+	eventually(t, "it is inside", func() bool { return d.Inflight() == 1 && b.conns.Load() == 1 })
+	down := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		down <- w.server.Shutdown(ctx)
+	}()
+	idle.ends() // at once, while the other one is served
+	close(release)
+	if h := busy.hear("GET").wants(t, 200, "fine"); h.StatusCode == 200 {
+		busy.ends()
+	}
+	if err := <-down; err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	if c, err := net.Dial("tcp", w.addr); err == nil {
+		c.Close()
+		t.Error("somebody still listens")
+	}
 }

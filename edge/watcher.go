@@ -19,7 +19,7 @@ type watcher struct {
 
 	mu      sync.Mutex
 	next    uint64
-	watched map[uint64]func()
+	watched map[uint64]func() // nil when the watcher is closed
 }
 
 // newWatcher starts the loop; close ends it.
@@ -49,10 +49,17 @@ func (w *watcher) release() {
 	syscall.Close(w.stop[1])
 }
 
-// close ends the loop and waits for it.
+// close ends the loop and waits for it. Whoever is still watched then, or would
+// be later, counts as gone: nobody would notice when they are.
 func (w *watcher) close() {
 	_, _ = syscall.Write(w.stop[1], []byte{0})
 	<-w.done
+	w.mu.Lock() // whoever still adds or removes must not meet a descriptor of somebody else's
+	defer w.mu.Unlock()
+	for _, gone := range w.watched {
+		gone()
+	}
+	w.watched = nil
 	w.release()
 }
 
@@ -91,28 +98,36 @@ func (w *watcher) left(number uint64) {
 // remove; 0 means that conn cannot be watched.
 func (w *watcher) add(conn net.Conn, gone func()) uint64 {
 	raw := rawConn(conn)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.watched == nil {
+		gone()
+		return 0
+	}
 	if raw == nil {
 		return 0
 	}
-	w.mu.Lock()
 	w.next++
 	number := w.next
-	w.watched[number] = gone
-	w.mu.Unlock()
 	e := syscall.EpollEvent{Events: syscall.EPOLLRDHUP | syscall.EPOLLONESHOT, Fd: int32(uint32(number)), Pad: int32(uint32(number >> 32))}
-	ctl := func(fd uintptr) { _ = syscall.EpollCtl(w.epoll, syscall.EPOLL_CTL_ADD, int(fd), &e) }
-	if err := raw.Control(ctl); err != nil { // closed meanwhile: gone indeed
-		w.left(number)
+	var refused error
+	if err := raw.Control(func(fd uintptr) { refused = syscall.EpollCtl(w.epoll, syscall.EPOLL_CTL_ADD, int(fd), &e) }); err != nil {
+		gone() // closed meanwhile: gone indeed
+		return 0
 	}
+	if refused != nil { // ENOSPC, ENOMEM: it goes on unwatched
+		return 0
+	}
+	w.watched[number] = gone
 	return number
 }
 
 // remove ends a watch; a closed connection has left the epoll set by itself.
 func (w *watcher) remove(conn net.Conn, number uint64) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	delete(w.watched, number)
-	w.mu.Unlock()
-	if raw := rawConn(conn); raw != nil {
+	if raw := rawConn(conn); raw != nil && w.watched != nil {
 		_ = raw.Control(func(fd uintptr) { _ = syscall.EpollCtl(w.epoll, syscall.EPOLL_CTL_DEL, int(fd), nil) })
 	}
 }

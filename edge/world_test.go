@@ -152,7 +152,7 @@ func (f answerAPI) Serve(ctx context.Context, c *Call) Reply { return f(ctx, c) 
 
 // edgeWorld is a server on loopback before a fake host.
 type edgeWorld struct {
-	t      *testing.T
+	t      testing.TB
 	host   *houses
 	server *Server
 	addr   string
@@ -178,7 +178,7 @@ func (s *syncBuffer) String() string {
 
 // newWorld serves the domain "example.test" until the test ends. The API
 // answers "api METHOD PATH".
-func newWorld(t *testing.T, change ...func(*ServerOptions)) *edgeWorld {
+func newWorld(t testing.TB, change ...func(*ServerOptions)) *edgeWorld {
 	t.Helper()
 	w := &edgeWorld{t: t, log: &syncBuffer{}, host: &houses{config: &conf.Config{}, doors: map[conf.Instance]*actors.Door{}}}
 	o := ServerOptions{Host: w.host, Domain: "example.test", Log: zerolog.New(w.log)}
@@ -241,7 +241,7 @@ func (w *edgeWorld) tenant(b *backend) *actors.Door {
 	return d
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
+func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
@@ -253,7 +253,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 // visitorConn is a raw client.
 type visitorConn struct {
 	net.Conn
-	t  *testing.T
+	t  testing.TB
 	br *bufio.Reader
 }
 
@@ -301,7 +301,7 @@ func (v *visitorConn) hear(method string) heard {
 }
 
 // wants checks status and body.
-func (h heard) wants(t *testing.T, status int, text string) heard {
+func (h heard) wants(t testing.TB, status int, text string) heard {
 	t.Helper()
 	if h.err != nil {
 		t.Errorf("the body ended with %v", h.err)
@@ -332,7 +332,7 @@ func (w *edgeWorld) ask(method, raw string) heard {
 // backend is a tenant's server made of raw sockets. serve is called for each
 // connection; the connection is closed when it returns.
 type backend struct {
-	t        *testing.T
+	t        testing.TB
 	endpoint sandbox.Endpoint
 	listener net.Listener
 	conns    atomic.Int64
@@ -343,7 +343,7 @@ type backend struct {
 }
 
 // newBackend listens on a Unix socket, or on loopback TCP.
-func newBackend(t *testing.T, network string, serve func(b *backend, c net.Conn, br *bufio.Reader)) *backend {
+func newBackend(t testing.TB, network string, serve func(b *backend, c net.Conn, br *bufio.Reader)) *backend {
 	t.Helper()
 	address := "127.0.0.1:0"
 	if network == "unix" {
@@ -408,7 +408,7 @@ func (b *backend) stop() {
 
 // answering serves each request with answer; "" of it ends the connection. The
 // request's body is read first.
-func answering(t *testing.T, network string, answer func(r *http.Request, body string) string) *backend {
+func answering(t testing.TB, network string, answer func(r *http.Request, body string) string) *backend {
 	return newBackend(t, network, func(b *backend, c net.Conn, br *bufio.Reader) {
 		for {
 			r, err := http.ReadRequest(br)
@@ -432,7 +432,7 @@ func answering(t *testing.T, network string, answer func(r *http.Request, body s
 }
 
 // saying answers everything with text, on kept connections.
-func saying(t *testing.T, text string) *backend {
+func saying(t testing.TB, text string) *backend {
 	return answering(t, "unix", func(*http.Request, string) string { return ok(text) })
 }
 
