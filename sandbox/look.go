@@ -109,11 +109,21 @@ func anySocketOf(pid int, test func(inode uint32) bool) bool {
 // ownerOf names the process that has a socket open, "pid 123 (python3)".
 func ownerOf(inode uint32) string {
 	pids, _ := processes()
+	var oldest stat
 	for _, pid := range pids {
-		if anySocketOf(pid, func(other uint32) bool { return other == inode }) {
-			name, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
-			return "pid " + strconv.Itoa(pid) + " (" + strings.TrimSpace(string(name)) + ")"
+		if !anySocketOf(pid, func(other uint32) bool { return other == inode }) {
+			continue
+		}
+		// Between its fork and its exec a child holds what its parent has: the
+		// parent, who is older, is meant.
+		if s, err := readStat(pid); err == nil && (oldest.pid == 0 || s.start < oldest.start) {
+			oldest = s
 		}
 	}
-	return "another process"
+	if oldest.pid == 0 {
+		return "another process"
+	}
+	pid := strconv.Itoa(oldest.pid)
+	name, _ := os.ReadFile("/proc/" + pid + "/comm")
+	return "pid " + pid + " (" + strings.TrimSpace(string(name)) + ")"
 }
