@@ -292,14 +292,14 @@ func TestHost_OneWhoGoesToSleepAnywayIsWaitedFor(t *testing.T) {
 	})
 }
 
-func TestHost_AThousandOfOneServiceDelayAnotherByOneSlot(t *testing.T) {
+func TestHost_HundredsOfOneServiceDelayAnotherByOneSlot(t *testing.T) {
 	c := defaults()
 	other := notes()
 	other.Name = "other"
 	c.Services["other"] = other
 	play(t, c, func(t *testing.T, h *Host, s *stage) {
 		s.act("", behaviour{readyAfter: 100 * time.Millisecond})
-		names := make([]conf.Instance, 1000)
+		names := make([]conf.Instance, 250) // a thousand crash the race detector, see after
 		for i := range names {
 			names[i] = id(fmt.Sprint("t", i))
 		}
@@ -316,7 +316,7 @@ func TestHost_AThousandOfOneServiceDelayAnotherByOneSlot(t *testing.T) {
 			t.Fatal(err)
 		}
 		if d := time.Since(began); d > 200*time.Millisecond {
-			t.Errorf("waited %s behind a thousand of another service, a start takes 100ms", d)
+			t.Errorf("waited %s behind hundreds of another service, a start takes 100ms", d)
 		}
 		wg.Wait()
 		wantNoLeak(t, h, s)
