@@ -74,7 +74,7 @@ func (h *Host) Why(name conf.Instance) (Explanation, error) {
 		return e, nil
 	}
 	facts := facts{
-		view: c.look(), config: c.config(), settings: &h.config.Settings, now: stamp(),
+		view: c.look(), name: c.name, config: c.config(), settings: &h.config.Settings, now: stamp(),
 		inflight: c.inflight.Load(), unused: time.Duration(stamp() - c.idleSince()),
 	}
 	e.Holds, e.Next = facts.holds(), facts.next()
@@ -84,6 +84,7 @@ func (h *Host) Why(name conf.Instance) (Explanation, error) {
 // facts is what an explanation is made from; its methods are pure.
 type facts struct {
 	view
+	name     conf.Instance
 	config   *conf.Service
 	settings *conf.Settings
 	now      int64
@@ -107,9 +108,7 @@ func (f facts) holds() []string {
 	case Held:
 		holds = append(holds, "held by hand: no request wakes it")
 	case Failed, Backoff:
-		if f.reason != "" {
-			holds = append(holds, f.reason)
-		}
+		holds = append(holds, "what it wrote last is in `ten logs "+f.name.String()+"`")
 	case Queued:
 		holds = append(holds, fmt.Sprintf("waits for one of %d start slots (max_concurrent_starts)", f.settings.MaxConcurrentStarts))
 	case Asleep, Starting, Stopping, Ended:

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 )
@@ -48,8 +49,28 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the configuration: %w", err)
 	}
-	return Parse(path, data)
+	c, err := Parse(path, data)
+	if err != nil {
+		return nil, err
+	}
+	c.remarkElsewhere(string(data))
+	return c, nil
 }
+
+// remarkElsewhere warns of a data directory that moves with the working
+// directory: started from another one, the daemon would find nobody's data.
+func (c *Config) remarkElsewhere(text string) {
+	home := filepath.Dir(c.Path)
+	wd, err := os.Getwd()
+	if err != nil || home == wd || strings.Contains(text, c.Settings.DataDir) {
+		return
+	}
+	c.Remarks = append(c.Remarks, Remark{Text: fmt.Sprintf(
+		"%s %s, in the working directory and not beside this file: give it in full, or start ten in %s", elsewhere, c.Settings.DataDir, home)})
+}
+
+// elsewhere begins the remark that WithDataDir makes pointless.
+const elsewhere = "settings.data_dir:"
 
 // Parse checks what a file holds; path is only quoted. Its error is Problems,
 // unless the working directory is gone. No data at all gives the defaults.

@@ -48,6 +48,9 @@ func (s *Service) settle(v value) {
 	if s.Listen == ListenTCP && s.Socket != "" {
 		v.field("socket").remark("not used with listen = %q", s.Listen)
 	}
+	if s.Apex != ApexWeighted && s.Apex != ApexNone {
+		v.field("apex").remark("%q is taken as the id of a tenant; the words are %q and %q", s.Apex, ApexWeighted, ApexNone)
+	}
 	for _, name := range enclosing {
 		if f := v.field(name); f.present() && s.Isolation == IsolationProcess {
 			f.remark("not enforced at isolation = %q in this version", s.Isolation)

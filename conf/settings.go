@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // MaxSocketPath is the longest path of a Unix socket, in bytes (unix(7): 108
@@ -28,6 +30,7 @@ func (c *Config) WithDataDir(dir string) (*Config, error) {
 		other.Settings.TLS.CacheDir = filepath.Join(abs, "acme")
 	}
 	other.Settings.DataDir = abs
+	other.Remarks = slices.DeleteFunc(slices.Clone(c.Remarks), func(r Remark) bool { return strings.HasPrefix(r.Text, elsewhere) })
 	return &other, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tenement/actors"
+	"tenement/conf"
 )
 
 // maxWakes is how often one request wakes a tenant that then refuses its
@@ -84,8 +85,19 @@ func (v *visitor) door(x *exchange, r route) (*actors.Door, error) {
 	if d := v.host.Door(r.name.Service, r.name.ID); d != nil {
 		return d, nil
 	}
+	if !v.mayCreate(x, r.name.Service) {
+		return nil, actors.ErrUnknownTenant
+	}
 	x.watch()
 	return v.host.Create(x.context(v.base), r.name)
+}
+
+// mayCreate keeps strangers from creating tenants on a developer's machine: a
+// Host header says localhost from anywhere, a connection does not. What else
+// create_on_request asks for is the host's to know.
+func (v *visitor) mayCreate(x *exchange, service string) bool {
+	s := v.host.Config().Services[service]
+	return s == nil || s.CreateOnRequest != conf.CreateAuto || x.remote.IsLoopback()
 }
 
 // refused is the answer to a visitor who was not let in.

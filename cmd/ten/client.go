@@ -34,6 +34,7 @@ type client struct {
 	base  string // of request URLs
 	shown string // the daemon's URL, as people know it
 	token string // "" by the control socket
+	tried string // the control socket that nobody answered on; "" when a server was named
 }
 
 // client finds the daemon: --server when it is given, else the control socket
@@ -44,11 +45,13 @@ func (a *app) client() (*client, error) {
 	if err != nil && (server == "" || a.explicitToken() == "") {
 		return nil, err
 	}
+	tried := ""
 	if server == "" {
-		if control := filepath.Join(where.runDir, controlName); answers(control) {
+		control := filepath.Join(where.runDir, controlName)
+		if answers(control) {
 			return controlClient(control, cmp.Or(lockedURL(where.dataDir), defaultServer)), nil
 		}
-		server = defaultServer
+		server, tried = defaultServer, control
 	}
 	base, err := url.Parse(server)
 	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") {
@@ -59,7 +62,7 @@ func (a *app) client() (*client, error) {
 		return nil, err
 	}
 	shown := strings.TrimRight(server, "/")
-	return &client{http: httpClient(http.DefaultTransport), base: shown, shown: shown, token: token}, nil
+	return &client{http: httpClient(http.DefaultTransport), base: shown, shown: shown, token: token, tried: tried}, nil
 }
 
 // httpClient does not follow redirects: none is expected, and the token is for
@@ -140,6 +143,9 @@ func (c *client) send(ctx context.Context, method, path string, in any) (*http.R
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	resp, err := c.http.Do(req)
+	if err != nil && c.tried != "" {
+		return nil, fmt.Errorf("cannot reach tenement: nobody answers on %s, nor at %s (%w): run this beside the daemon's tenement.toml, or name it by --config, --data-dir or --server", c.tried, c.shown, cause(err))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot reach tenement at %s: %w: is `ten serve` running?", c.shown, cause(err))
 	}

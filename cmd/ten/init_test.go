@@ -69,6 +69,9 @@ func TestInit_RecognisesProjectsAndWritesAFileThatPassesTheCheck(t *testing.T) {
 				t.Errorf("said %q, want %q", out, want)
 			}
 			config, err := conf.Load(filepath.Join(dir, conf.FileName))
+			if err == nil { // the test does not run beside the file
+				config, err = config.WithDataDir(filepath.Join(dir, "data"))
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
