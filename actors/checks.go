@@ -68,8 +68,7 @@ func (t *tenant) verify() {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		_, err := p.Ready(ctx)
-		h.tell(cell, &verified{gen: gen, err: err})
+		h.tell(cell, &verified{gen: gen, err: p.Listens(ctx)})
 	}()
 }
 

@@ -235,6 +235,11 @@ func (p *actorProcess) Ready(ctx context.Context) (sandbox.Endpoint, error) {
 	}
 }
 
+func (p *actorProcess) Listens(ctx context.Context) error {
+	_, err := p.Ready(ctx)
+	return err
+}
+
 // end is the process's death, however it comes.
 func (p *actorProcess) end(s sandbox.Status) {
 	p.once.Do(func() {

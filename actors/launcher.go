@@ -23,6 +23,7 @@ type launcher interface {
 type process interface {
 	Pid() int
 	Ready(ctx context.Context) (sandbox.Endpoint, error)
+	Listens(ctx context.Context) error
 	Terminate() error
 	Kill() error
 	Settle(patience time.Duration)

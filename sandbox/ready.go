@@ -18,9 +18,12 @@ import (
 // connects. It fails with an ExitedError when the process ends first, and when
 // ctx does with what the process did instead, as far as that shows.
 func (p *Process) Ready(ctx context.Context) (Endpoint, error) {
-	found, err := p.awaitListener(ctx)
-	if err != nil {
-		return Endpoint{}, err
+	found := Endpoint{Network: "unix", Address: p.spec.Socket}
+	if p.spec.Listen != ListenFD {
+		var err error
+		if found, err = p.awaitListener(ctx); err != nil {
+			return Endpoint{}, err
+		}
 	}
 	p.mu.Lock()
 	p.endpoint = found
@@ -28,10 +31,14 @@ func (p *Process) Ready(ctx context.Context) (Endpoint, error) {
 	return found, nil
 }
 
+// Listens waits until somebody of the process's tree is seen listening, with a
+// socket that was passed in as well. It fails as Ready does.
+func (p *Process) Listens(ctx context.Context) error {
+	_, err := p.awaitListener(ctx)
+	return err
+}
+
 func (p *Process) awaitListener(ctx context.Context) (Endpoint, error) {
-	if p.spec.Listen == ListenFD {
-		return Endpoint{Network: "unix", Address: p.spec.Socket}, nil
-	}
 	created, unwatch := p.watchSocket()
 	defer unwatch()
 	begin := time.Now()

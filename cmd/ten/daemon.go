@@ -43,13 +43,14 @@ type daemon struct {
 	url    string
 	log    zerolog.Logger
 	lock   *dataLock
+	runDir string
 	failed chan error // a listener that ended by itself
 }
 
 // startDaemon takes the data directory, binds every listener and only then makes
 // the tree: a port that is in use is found before any process is started.
 func (a *app) startDaemon(o daemonOptions) (_ *daemon, err error) {
-	d := &daemon{log: o.log, failed: make(chan error, 4)}
+	d := &daemon{log: o.log, runDir: o.place.runDir, failed: make(chan error, 4)}
 	var listeners []net.Listener
 	defer func() {
 		if err != nil {
@@ -152,11 +153,21 @@ func (d *daemon) stop(ctx context.Context) error {
 		d.log.Warn().Err(err).Msg("cannot stop the listeners")
 	}
 	err := d.host.Shutdown(ctx)
+	tidy(d.runDir)
 	d.unlock()
 	if err != nil {
 		return fmt.Errorf("cannot stop all tenants: %w", err)
 	}
 	return nil
+}
+
+// tidy removes what is empty of the run directory; what is not is still needed,
+// or somebody else's.
+func tidy(runDir string) {
+	tenants, _ := filepath.Glob(filepath.Join(runDir, "t", "*"))
+	for _, dir := range append(tenants, filepath.Join(runDir, "t"), filepath.Join(runDir, "r"), runDir) {
+		_ = os.Remove(dir)
+	}
 }
 
 func (d *daemon) unlock() {
