@@ -204,6 +204,31 @@ func (u *upstream) stands() bool {
 	return err == nil && fine
 }
 
+// unread reports that the tenant's end was closed before all that was written
+// had been read: by a process that died with a request in its queue. The kernel
+// resets the connection then (unix(7); RFC 1122, 4.2.2.13), while an end after
+// the last byte was read is an orderly one. TCP has a third case: what is sent
+// after an orderly end is answered by a reset, which Linux keeps as EPIPE
+// behind the end of file.
+func (u *upstream) unread(err error) bool {
+	if errors.Is(err, syscall.ECONNRESET) {
+		return true
+	}
+	tcp, isTCP := u.Conn.(*net.TCPConn)
+	if !isTCP || err != io.EOF {
+		return false
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return false
+	}
+	pending := 0
+	err = raw.Control(func(fd uintptr) {
+		pending, _ = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR) // 0 when it fails
+	})
+	return err == nil && syscall.Errno(pending) == syscall.EPIPE
+}
+
 // kill closes a connection whose exchange is over before its time, from any
 // goroutine.
 func (u *upstream) kill() {

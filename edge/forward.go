@@ -20,6 +20,7 @@ import (
 // What became of a request that could not be forwarded to its end.
 var (
 	errDial       = errors.New("the tenant refuses connections")
+	errUnread     = errors.New("the tenant ended without reading the request")
 	errNoRoom     = errors.New("no room for a connection to the tenant")
 	errGone       = errors.New("the client left")
 	errLate       = errors.New("no answer within request_timeout")
@@ -30,7 +31,8 @@ var (
 // x.started says whether the client has seen something of an answer.
 //
 // A connection that rested in the pool may have died unseen. Only if not one
-// byte of the request could be written to it is the request sent again.
+// byte of the request could be written to it is the request sent again here;
+// errDial and errUnread leave it to the caller, who knows of other processes.
 func forward(x *exchange, way *actors.Way) error {
 	pool := way.Conns.(*conns)
 	u, err := ask(x, pool)
@@ -67,8 +69,11 @@ func ask(x *exchange, pool *conns) (*upstream, error) {
 		if x.left.Load() {
 			return nil, errGone
 		}
-		if n > 0 || !u.reused {
+		switch {
+		case n > 0:
 			return nil, fmt.Errorf("cannot send the request: %w", err)
+		case !u.reused: // accepted by nobody, or by somebody who is gone
+			return nil, fmt.Errorf("%w: %w", errDial, err)
 		}
 	}
 }
@@ -114,7 +119,7 @@ func converse(x *exchange, way *actors.Way, pool *conns, u *upstream) (err error
 		br.Reset(nil)
 		readers.Put(br)
 	}()
-	err = x.answer.read(br, x.method)
+	err = x.hear(br, u)
 	if !u.reused {
 		x.heard()
 	}
@@ -129,6 +134,17 @@ func converse(x *exchange, way *actors.Way, pool *conns, u *upstream) (err error
 	}
 	clean = !x.answer.close
 	return nil
+}
+
+// hear reads the answer's head.
+func (x *exchange) hear(br *bufio.Reader, u *upstream) error {
+	if _, err := br.Peek(1); err != nil {
+		if x.repeatable() && u.unread(err) {
+			return fmt.Errorf("%w: %w", errUnread, err)
+		}
+		return err
+	}
+	return x.answer.read(br, x.method)
 }
 
 // explain says whose end an error on the tenant's connection is.

@@ -185,6 +185,13 @@ func (r *request) drops(name []byte) bool {
 	return false
 }
 
+// repeatable reports a request that may be sent to another process after one
+// that did not read all of it: nothing but a head, which is no request before
+// its last byte, and by a method that changes nothing (RFC 9110, section 9.2.1).
+func (r *request) repeatable() bool {
+	return r.length == noBody && (string(r.method) == "GET" || string(r.method) == "HEAD")
+}
+
 // sendsLength: methods that have a meaning with a body say so when it is empty
 // (RFC 9110, section 8.6).
 func (r *request) sendsLength() bool {

@@ -10,8 +10,7 @@ import (
 	"tenement/conf"
 )
 
-// maxWakes is how often one request wakes a tenant that then refuses its
-// connection.
+// maxWakes is how often one request wakes a tenant that then does not take it.
 const maxWakes = 2
 
 // verdict is an answer of the edge's own: what a visitor is told instead of a
@@ -60,7 +59,7 @@ func (v *visitor) visit(x *exchange, r route) *verdict {
 			}
 		}
 		err := v.pass(x, door, way)
-		if !errors.Is(err, errDial) {
+		if !errors.Is(err, errDial) && !errors.Is(err, errUnread) {
 			return failed(x, err)
 		}
 		v.host.ConnFailed(door, way.Generation)
