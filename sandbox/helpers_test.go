@@ -244,3 +244,12 @@ func patient(t testing.TB) context.Context {
 	t.Cleanup(cancel)
 	return ctx
 }
+
+// writeProgram writes what is to be executed at once. No fork of a test beside
+// this one may come in between: its child would hold the file open for writing,
+// and the kernel executes no such file (golang.org/issue/22315).
+func writeProgram(path string, program []byte) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(path, program, 0o755)
+}

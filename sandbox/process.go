@@ -180,12 +180,30 @@ func (p *Process) watch() error {
 	return err
 }
 
-// ended runs on the loop when the main process is dead: all it wrote is passed
-// on, then its end. What still holds the pipes open is not waited for.
+// ended runs on the loop when the main process is dead. A family calls its roll
+// first, as its session's number is free to mean another session once the main
+// process is reaped. That reads all of /proc: elsewhere, or everybody's news
+// would wait for it.
 func (p *Process) ended(token uint64) {
-	status := p.reap()
 	p.mu.Lock()
 	p.engine.loop.remove(p.pidfd, token)
+	p.mu.Unlock()
+	f, isFamily := p.tree.(*family)
+	if !isFamily {
+		p.conclude()
+		return
+	}
+	go func() { // ends with the roll
+		f.callRoll(!p.child)
+		p.engine.loop.post(p.conclude) // a closed engine tells no news
+	}()
+}
+
+// conclude runs on the loop: all that the process wrote is passed on, then its
+// end. What still holds the pipes open is not waited for.
+func (p *Process) conclude() {
+	status := p.reap()
+	p.mu.Lock()
 	p.status = status
 	p.mu.Unlock()
 	for i := range p.outputs {
@@ -196,12 +214,8 @@ func (p *Process) ended(token uint64) {
 	p.events.Exited(status)
 }
 
-// reap takes the main process's status. A family calls the roll first, as its
-// session's number is free to mean another session afterwards.
+// reap takes the main process's status.
 func (p *Process) reap() Status {
-	if f, isFamily := p.tree.(*family); isFamily {
-		f.callRoll(!p.child)
-	}
 	if !p.child {
 		return Status{Code: -1, Unknown: true}
 	}

@@ -372,7 +372,7 @@ func TestStart_WorksForAnOrdinaryUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(os.WriteFile(exe, data, 0o755), os.Chmod(dir, 0o777)); err != nil {
+	if err := errors.Join(writeProgram(exe, data), os.Chmod(dir, 0o777)); err != nil {
 		t.Fatal(err)
 	}
 	for _, tenant := range []string{"forksAway", "leavesZombies"} {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -125,8 +126,11 @@ func memoryFile(program []byte) (int, error) {
 }
 
 // diskFile is written, opened again (a file open for writing is not executed)
-// and unlinked.
+// and unlinked. No fork may come in between: its child would hold the file open
+// for writing until it executes (golang.org/issue/22315).
 func diskFile(dir string, program []byte) (int, error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	file, err := os.CreateTemp(dir, "trampoline-")
 	if err != nil {
 		return -1, fmt.Errorf("cannot pass a listening socket: %w", err)

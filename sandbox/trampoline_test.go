@@ -53,7 +53,7 @@ func bounced(t *testing.T, arch, emulator string, argv ...string) (out string, e
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "trampoline")
-	if err := os.WriteFile(file, program, 0o755); err != nil {
+	if err := writeProgram(file, program); err != nil {
 		t.Fatal(err)
 	}
 	listener, err := os.Open(os.DevNull)
