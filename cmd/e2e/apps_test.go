@@ -109,11 +109,37 @@ func liveWholeLife(t *testing.T, app realApp) {
 	if err := syscall.Kill(second, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	d.awaitNoticed("notes:alice", second)
 	wantNote(d, "alice", "secret of alice")
 	wantNote(d, "bob", "secret of bob")
 	for _, id := range []string{"alice", "bob"} {
 		wantLogs(d, id)
+	}
+}
+
+// TestApps_AVisitRightAfterAKillIsServed: whenever a visit comes after the
+// kill, to a socket that is still there, half gone or shut, the next process
+// serves it. Each tenant dies once: the policy is the default one.
+func TestApps_AVisitRightAfterAKillIsServed(t *testing.T) {
+	t.Parallel()
+	for name, app := range realApps {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			app.skipUnlessInstalled(t)
+			toml := strings.ReplaceAll(app.toml, "REPO", repo)
+			d := launch(t, setup{services: "[service.notes]\nisolation = \"process\"\nidle_timeout = 60\napex = \"none\"\n" + toml})
+			for n := range 12 {
+				id := fmt.Sprintf("t%d", n)
+				write(d, app, id, "hello")
+				wantNote(d, id, "hello")
+				pid := d.awaitState("notes:"+id, "running", 10*time.Second).Pid
+				if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Duration(n%4) * 200 * time.Microsecond) // a visit comes whenever it comes
+				wantNote(d, id, "hello")
+				d.must("stop", "notes:"+id)
+			}
+		})
 	}
 }
 

@@ -189,8 +189,12 @@ func sleepAndWake(d *daemon) nap {
 }
 
 func TestCrowd_AThousandKnownTenantsAtOnceAreQueuedOrTurnedAway(t *testing.T) {
-	const tenants = 300 // W2 with what two shared cores can start while others test
-	d := launch(t, setup{settings: "max_concurrent_starts = 4\nmax_awake = 20", services: control + character("web", "serves", "listen = \"fd\"\nidle_timeout = 1")})
+	const tenants = 1000
+	// Four at a time of 200 ms each: no machine starts them all in 2 s.
+	d := launch(t, setup{
+		settings: "max_concurrent_starts = 4\nmax_awake = 20\nqueue_timeout = 2",
+		services: control + character("web", "slow-start 200ms", "listen = \"unix\"\nidle_timeout = 1"),
+	})
 	names := []string{"register"}
 	for i := range tenants {
 		names = append(names, fmt.Sprint("web:t", i))
@@ -231,8 +235,8 @@ func TestCrowd_AThousandKnownTenantsAtOnceAreQueuedOrTurnedAway(t *testing.T) {
 	<-done
 	quiet()
 	t.Logf("%d served, %d turned away, at most %d awake", served.Load(), turnedAway.Load(), most)
-	if served.Load() == 0 {
-		t.Error("nobody was served")
+	if served.Load() == 0 || turnedAway.Load() == 0 {
+		t.Error("want some served and the excess turned away")
 	}
 	if most > 20 {
 		t.Errorf("%d processes were awake, max_awake is 20", most)
