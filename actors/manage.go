@@ -115,10 +115,17 @@ func (h *Host) settle(ctx context.Context, c *Cell, e Event) error {
 
 // SetWeight sets a tenant's share of the apex's traffic, 0 (none) to 100.
 func (h *Host) SetWeight(ctx context.Context, name conf.Instance, weight int) error {
+	if err := checkWeight(weight); err != nil {
+		return err
+	}
+	return h.change(ctx, name, func(t *ledger.Tenant) { t.Weight = weight })
+}
+
+func checkWeight(weight int) error {
 	if weight < 0 || weight > 100 {
 		return fmt.Errorf("weight %d: expected 0 to 100", weight)
 	}
-	return h.change(ctx, name, func(t *ledger.Tenant) { t.Weight = weight })
+	return nil
 }
 
 // Register makes tenants known without starting them, all or none of a service;

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -150,6 +151,15 @@ func (h *apiHost) Forget(_ context.Context, name conf.Instance, deleteData bool)
 
 func (h *apiHost) SetWeight(_ context.Context, name conf.Instance, weight int) error {
 	return h.did("weight %s %d", name, weight)
+}
+
+func (h *apiHost) Deploy(_ context.Context, name conf.Instance, weight int, patience time.Duration) (actors.Info, error) {
+	err := h.did("deploy %s %d %s", name, weight, patience)
+	return actors.Info{Name: name, Socket: "/run/x.sock", Weight: weight, Health: "healthy"}, err
+}
+
+func (h *apiHost) Route(_ context.Context, from, to conf.Instance) error {
+	return h.did("route %s %s", from, to)
 }
 
 func (h *apiHost) Token(plain string) (ledger.Token, bool) {

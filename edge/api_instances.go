@@ -81,15 +81,9 @@ func (a *API) spawn(ctx context.Context, r *apiRequest) Reply {
 
 // named checks the tenant that a body names in two parts.
 func (a *API) named(r *apiRequest, service, id string) (conf.Instance, *Reply) {
-	switch {
-	case service == "":
-		return conf.Instance{}, refusep(http.StatusBadRequest, `field "process" is missing: the name of a service`)
-	case id == "":
-		return conf.Instance{}, refusep(http.StatusBadRequest, `field "id" is missing: the tenant's id`)
-	}
-	name, err := conf.NewInstance(service, id)
-	if err != nil {
-		return conf.Instance{}, refusep(http.StatusBadRequest, "%v", err)
+	name, refused := instanceOf(service, "id", id)
+	if refused != nil {
+		return name, refused
 	}
 	return name, forbidden(r.who, name)
 }

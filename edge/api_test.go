@@ -18,7 +18,7 @@ func TestAPI_RefusalsSayWhatAndWhatToDo(t *testing.T) {
 		says                               string
 	}{
 		{"no route", "admin", "GET", "/api/nothing", "", 404, `no such route: \"/api/nothing\"`},
-		{"routes of later issues", "admin", "POST", "/api/deploy", "{}", 404, "no such route"},
+		{"routes of later issues", "admin", "POST", "/api/rollout", "{}", 404, "no such route"},
 		{"metrics come later", "admin", "GET", "/metrics", "", 404, "no such route"},
 		{"an encoded slash", "admin", "GET", "/api/instances/notes:a/b/health", "", 404, "no such route"},
 		{"an empty segment", "admin", "GET", "/api/instances//health", "", 404, "no such route"},
@@ -44,6 +44,12 @@ func TestAPI_RefusalsSayWhatAndWhatToDo(t *testing.T) {
 		{"other field missing", "admin", "POST", "/api/instances/spawn", `{"id":"x"}`, 400, `field \"process\" is missing`},
 		{"bad id in a body", "admin", "POST", "/api/instances/spawn", `{"process":"notes","id":"a/b"}`, 400, "not a valid name"},
 		{"bad name among many", "admin", "POST", "/api/instances/register", `{"instances":["notes:a","notes"]}`, 400, "SERVICE:ID"},
+		{"deploy without a version", "admin", "POST", "/api/deploy", `{"process":"notes"}`, 400, `field \"version\" is missing`},
+		{"deploy of a path", "admin", "POST", "/api/deploy", `{"process":"notes","version":"../x"}`, 400, "not a valid name"},
+		{"deploy too heavy", "admin", "POST", "/api/deploy", `{"process":"notes","version":"v","weight":101}`, 400, "0 to 100"},
+		{"deploy for a day", "admin", "POST", "/api/deploy", `{"process":"notes","version":"v","timeout":86400}`, 400, "1 to 3600 seconds"},
+		{"route to itself", "admin", "POST", "/api/route", `{"process":"notes","from":"v","to":"V"}`, 400, "two instances"},
+		{"route from nowhere", "admin", "POST", "/api/route", `{"process":"notes","to":"v"}`, 400, `field \"from\" is missing`},
 		{"weight missing", "admin", "PUT", "/api/instances/notes:alice/weight", `{}`, 400, "0 to 100"},
 		{"weight too large", "admin", "PUT", "/api/instances/notes:alice/weight", `{"weight":101}`, 400, "0 to 100"},
 		{"weight negative", "admin", "PUT", "/api/instances/notes:alice/weight", `{"weight":-1}`, 400, "0 to 100"},

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"time"
 
 	"tenement/actors"
 	"tenement/actors/journal"
@@ -52,6 +53,8 @@ type Manages interface {
 	Register(ctx context.Context, names []conf.Instance) (added int, err error)
 	Forget(ctx context.Context, name conf.Instance, deleteData bool) error
 	SetWeight(ctx context.Context, name conf.Instance, weight int) error
+	Deploy(ctx context.Context, name conf.Instance, weight int, patience time.Duration) (actors.Info, error) // weighted once it is healthy
+	Route(ctx context.Context, from, to conf.Instance) error                                                 // of one service
 	Info(name conf.Instance) (actors.Info, error)
 	List() []actors.Info // everybody registered, sorted by name
 	Why(name conf.Instance) (actors.Explanation, error)

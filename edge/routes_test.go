@@ -22,6 +22,8 @@ var contractRoutes = []struct{ method, path, who, request, response string }{
 	{"PUT", "/api/instances/{instance}/weight", "scoped", "weight", "instance,weight"},
 	{"GET", "/api/instances/{instance}/health", "scoped", "", "instance,health"},
 	{"GET", "/api/instances/{instance}/storage", "scoped", "", "used_bytes,quota_bytes,usage_percent,path"},
+	{"POST", "/api/deploy", "admin", "process,version,weight,timeout", "instance,socket,weight,status"},
+	{"POST", "/api/route", "admin", "process,from,to", "from_instance,to_instance,from_weight,to_weight"},
 	{"GET", "/api/logs", "scoped", "", "timestamp,level,process,instance_id,message"},
 	{"GET", "/api/logs/stream", "scoped", "", "timestamp,level,process,instance_id,message"},
 	// Not in the contract's table, but in the issue.

@@ -26,6 +26,8 @@ func TestVerbs_SayWhatTheContractSays(t *testing.T) {
 		{"ps --all", `STATE[\s\S]*web:one[^\n]*running[\s\S]*web:two[^\n]*asleep`},
 		{"health web:one", `^web:one: (healthy|unknown)\n$`},
 		{"weight web:one 30", `^Set web:one weight to 30\n$`},
+		{"deploy web:v2 -w 40", `^Deploying web:v2 with weight 40\nWaiting for health check \(timeout: 30s\)\.\.\.\nDeployed web:v2\nWeight: 40\nStatus: healthy\n$`},
+		{"route web --from one --to v2", `^Routed traffic: web:one -> web:v2\nweb:one weight: 0\nweb:v2 weight: 100\n$`},
 		{"restart web:one", `^Restarted web:one\n`},
 		{"stop web:one", `^Stopped web:one\n$`},
 		{"why web:one", `asleep`},

@@ -131,6 +131,17 @@ func (h *fakeHost) SetWeight(_ context.Context, name conf.Instance, weight int) 
 	return h.did("weight %s %d", name, weight)
 }
 
+func (h *fakeHost) Deploy(_ context.Context, name conf.Instance, weight int, patience time.Duration) (actors.Info, error) {
+	if name.Service != "notes" {
+		return actors.Info{}, actors.ErrUnknownService
+	}
+	return actors.Info{Name: name, Weight: weight, Health: "healthy"}, h.did("deploy %s %d %s", name, weight, patience)
+}
+
+func (h *fakeHost) Route(_ context.Context, from, to conf.Instance) error {
+	return h.did("route %s %s", from, to)
+}
+
 func (h *fakeHost) Token(plain string) (ledger.Token, bool) {
 	return ledger.Token{Scope: ledger.ScopeAdmin}, plain == h.options.AdminToken
 }
