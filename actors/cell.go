@@ -125,7 +125,7 @@ func (c *Cell) look() view {
 }
 
 // config is the configuration of the cell's service.
-func (c *Cell) config() *conf.Service { return c.service.config }
+func (c *Cell) config() *conf.Service { return c.service.config() }
 
 // publish shows the life to others.
 func (c *Cell) publish() {

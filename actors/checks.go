@@ -53,7 +53,7 @@ func (t *tenant) checked(m *checked) {
 	t.armCheck()
 }
 
-func (t *tenant) armCheck() { t.arm(t.h.config.Settings.HealthCheckInterval, dueCheck) }
+func (t *tenant) armCheck() { t.arm(t.h.Config().Settings.HealthCheckInterval, dueCheck) }
 
 // verify looks into a refused connection: a process that lives and no longer
 // listens is as good as dead, one that listens was only busy. Visitors wait

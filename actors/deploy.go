@@ -21,12 +21,12 @@ func (h *Host) Deploy(ctx context.Context, name conf.Instance, weight int, patie
 	if err := checkWeight(weight); err != nil {
 		return Info{}, err
 	}
-	s := h.services[name.Service]
+	s := h.service(name.Service)
 	if s == nil {
 		return Info{}, ErrUnknownService
 	}
-	if s.refused != nil {
-		return Info{}, s.refused
+	if s.refused() != nil {
+		return Info{}, s.refused()
 	}
 	if err := h.edit(ctx, s, func(r *records) ([]ledger.Change, error) { return r.candidate(name) }); err != nil {
 		return Info{}, err
@@ -113,7 +113,7 @@ const (
 // Route moves the apex's traffic from one tenant of a service to another, both
 // in one transaction.
 func (h *Host) Route(ctx context.Context, from, to conf.Instance) error {
-	s := h.services[from.Service]
+	s := h.service(from.Service)
 	switch {
 	case s == nil:
 		return ErrUnknownService

@@ -28,7 +28,7 @@ func (t *tenant) carryOut(e Effect) {
 	switch e {
 	case AskSlot:
 		l.gen++
-		t.arm(t.h.config.Settings.QueueTimeout, dueQueue)
+		t.arm(t.h.Config().Settings.QueueTimeout, dueQueue)
 		t.h.toServices(&ask{cell: t.cell, gen: l.gen})
 	case DropSlot:
 		t.h.toServices(&release{cell: t.cell, gen: l.gen, out: l.process == nil})
@@ -108,7 +108,7 @@ func (t *tenant) due(m *due) {
 // time left, and a restart or an operator's start waits for nobody's request.
 func (t *tenant) queueOver() {
 	l := t.life()
-	timeout := t.h.config.Settings.QueueTimeout
+	timeout := t.h.Config().Settings.QueueTimeout
 	refusal := &Refusal{Cause: CauseQueueTimeout, RetryAfter: time.Second + jitter(4*time.Second),
 		Reason: fmt.Sprintf("no start slot came free in %s (queue_timeout)", timeout)}
 	now, next := stamp(), int64(math.MaxInt64)
@@ -218,7 +218,7 @@ func (t *tenant) openDoor() {
 	}
 	if t.cell.config().Health != "" {
 		// The first look comes soon: "unknown" helps nobody.
-		t.arm(min(time.Second, t.h.config.Settings.HealthCheckInterval), dueCheck)
+		t.arm(min(time.Second, t.h.Config().Settings.HealthCheckInterval), dueCheck)
 	}
 }
 

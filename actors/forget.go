@@ -15,7 +15,7 @@ import (
 // its directory and its logs. What has begun is done to its end, even when ctx
 // ends.
 func (h *Host) Forget(ctx context.Context, name conf.Instance, deleteData bool) error {
-	s := h.services[name.Service]
+	s := h.service(name.Service)
 	if s == nil {
 		return ErrUnknownService
 	}

@@ -38,7 +38,7 @@ func TestForget_ALateVisitorDoesNotBringItBack(t *testing.T) {
 		register(t, h, alice())
 		c := h.cell(alice())
 		synctest.Wait()
-		h.services["notes"].adopt([]ledger.Change{ledger.DeleteTenant{Name: alice()}})
+		h.service("notes").adopt([]ledger.Change{ledger.DeleteTenant{Name: alice()}})
 		w := newWaiter(stamp() + int64(time.Minute))
 		h.tell(c, &wake{w: w})
 		synctest.Wait()

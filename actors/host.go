@@ -57,15 +57,14 @@ func (everything) Owns(conf.Instance) bool { return true }
 // Host is the supervision tree and the façade that the edge and the CLI talk to.
 type Host struct {
 	o        Options
-	config   *conf.Config
+	current  atomic.Pointer[conf.Config]
 	log      zerolog.Logger
-	policy   Policy
 	workdir  string // the daemon's, where tenants without a workdir run
 	journal  *journal.Journal
 	book     *book
 	front    *front
 	launcher launcher
-	services map[string]*service // never changes after NewHost
+	services atomic.Pointer[map[string]*service] // a new map with every change; stored by load and by reload
 
 	system             *actor.ActorSystem
 	hostPID            *actor.PID
@@ -87,10 +86,11 @@ type Host struct {
 // file is at fault and what to do.
 func NewHost(o Options) (*Host, error) {
 	h := &Host{
-		o: o, config: o.Config, log: o.Log, policy: policyOf(o.Config.Settings),
-		services: map[string]*service{}, launcher: o.launcher, done: make(chan struct{}), ended: make(chan struct{}),
+		o: o, log: o.Log, launcher: o.launcher, done: make(chan struct{}), ended: make(chan struct{}),
 		journal: journal.Open(filepath.Join(o.DataDir, ".logs"), o.Config.Settings.LogMaxBytes),
 	}
+	h.current.Store(o.Config)
+	h.services.Store(&map[string]*service{})
 	if h.o.Owner == nil {
 		h.o.Owner = everything{}
 	}
@@ -190,8 +190,8 @@ func (h *Host) grow() {
 	gone := func(child *actor.PID) { h.giveUp(child) }
 	h.hostSupervisor = newSupervisor(h, func() *actor.PID { return h.hostPID }, gone)
 	h.servicesSupervisor = newSupervisor(h, func() *actor.PID { return h.servicesPID }, gone)
-	settings := h.config.Settings
-	h.front = &front{admission: newAdmission(settings.MaxConcurrentStarts, settings.MaxAwake), opened: make(chan struct{})}
+	settings := h.Config().Settings
+	h.front = &front{admission: newAdmission(settings.MaxConcurrentStarts, settings.MaxAwake), opened: make(chan struct{}), retiring: map[string]*service{}}
 	root := &rootActor{h: h, clock: &alarm{}, ended: make(chan struct{})}
 	// The addresses are known before the actors are there, so nobody waits for them.
 	at := func(name string) *actor.PID { return actor.NewPID(h.system.Address(), name) }
@@ -241,6 +241,12 @@ func (h *Host) finish() { h.doneOnce.Do(func() { close(h.done) }) }
 
 // Done is closed when the tree has ended, by Shutdown or by itself.
 func (h *Host) Done() <-chan struct{} { return h.done }
+
+// policy is what the settings say of failures.
+func (h *Host) policy() Policy { return policyOf(h.Config().Settings) }
+
+// service finds a service that is served, nil for any other.
+func (h *Host) service(name string) *service { return (*h.services.Load())[name] }
 
 func (h *Host) root() *actor.RootContext { return h.system.Root }
 

@@ -168,7 +168,7 @@ func TestHost_TheApexChoosesByWeight(t *testing.T) {
 		}
 		picked := map[string]int{}
 		for i := range 100 {
-			d, err := h.services["notes"].pick(func(total int) int {
+			d, err := h.service("notes").pick(func(total int) int {
 				if total != 100 {
 					t.Fatalf("total weight %d", total)
 				}

@@ -19,9 +19,11 @@ func (h *Host) load() error {
 	if err != nil {
 		return err
 	}
-	for name, config := range h.config.Services {
-		h.services[name] = newService(h, config, h.refused(config))
+	services := map[string]*service{}
+	for name, config := range h.Config().Services {
+		services[name] = newService(h, terms{config, h.refused(config)})
 	}
+	h.services.Store(&services)
 	if h.book.store.Fresh() {
 		if tenants, err = h.adoptDirectories(); err != nil {
 			return err
@@ -29,14 +31,14 @@ func (h *Host) load() error {
 	}
 	absent := map[string]int{}
 	for _, t := range tenants {
-		s := h.services[t.Name.Service]
+		s := h.service(t.Name.Service)
 		if s == nil {
 			absent[t.Name.Service]++
 			continue
 		}
 		s.put(t)
 	}
-	for _, s := range h.services {
+	for _, s := range services {
 		s.reweigh()
 	}
 	for service, n := range absent {
@@ -66,7 +68,7 @@ func (h *Host) refused(config *conf.Service) error {
 func (h *Host) adoptDirectories() ([]ledger.Tenant, error) {
 	var tenants []ledger.Tenant
 	var changes []ledger.Change
-	for service := range h.services {
+	for service := range *h.services.Load() {
 		entries, err := os.ReadDir(filepath.Join(h.o.DataDir, service))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -79,7 +81,7 @@ func (h *Host) adoptDirectories() ([]ledger.Tenant, error) {
 			if err != nil || !e.IsDir() || name.ID != e.Name() {
 				continue
 			}
-			uid, err := h.book.store.UID(name, h.config.Settings.UIDBase)
+			uid, err := h.book.store.UID(name, h.Config().Settings.UIDBase)
 			if err != nil {
 				return nil, err
 			}

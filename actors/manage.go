@@ -16,12 +16,12 @@ func (h *Host) Journal() *journal.Journal { return h.journal }
 
 // Spawn registers a tenant, lifts a hold, wakes it, and returns when it listens.
 func (h *Host) Spawn(ctx context.Context, name conf.Instance) (Info, error) {
-	s := h.services[name.Service]
+	s := h.service(name.Service)
 	if s == nil {
 		return Info{}, ErrUnknownService
 	}
-	if s.refused != nil {
-		return Info{}, s.refused
+	if s.refused() != nil {
+		return Info{}, s.refused()
 	}
 	if err := h.edit(ctx, s, func(r *records) ([]ledger.Change, error) { return r.spawned(name) }); err != nil {
 		return Info{}, err
@@ -133,14 +133,14 @@ func checkWeight(weight int) error {
 func (h *Host) Register(ctx context.Context, names []conf.Instance) (added int, err error) {
 	byService := map[string][]conf.Instance{}
 	for _, n := range names {
-		if h.services[n.Service] == nil {
+		if h.service(n.Service) == nil {
 			return 0, fmt.Errorf("%s: %w", n, ErrUnknownService)
 		}
 		byService[n.Service] = append(byService[n.Service], n)
 	}
 	for service, group := range byService {
 		n := 0
-		err := h.edit(ctx, h.services[service], func(r *records) ([]ledger.Change, error) {
+		err := h.edit(ctx, h.service(service), func(r *records) ([]ledger.Change, error) {
 			changes, err := r.registerAll(group)
 			n = len(changes)
 			return changes, err
@@ -175,9 +175,9 @@ func (r *records) registerAll(names []conf.Instance) ([]ledger.Change, error) {
 // bound by now, so that they can be reached. It does not wait for them.
 func (h *Host) StartListed(ctx context.Context) error {
 	var errs []error
-	for _, name := range h.config.Instances {
-		s := h.services[name.Service]
-		if s.refused != nil {
+	for _, name := range h.Config().Instances {
+		s := h.service(name.Service)
+		if s.refused() != nil {
 			continue // said at load
 		}
 		err := h.edit(ctx, s, func(r *records) ([]ledger.Change, error) { return r.listed(name) })
@@ -205,7 +205,7 @@ func (r *records) listed(name conf.Instance) ([]ledger.Change, error) {
 
 // change edits the record of a registered tenant.
 func (h *Host) change(ctx context.Context, name conf.Instance, f func(*ledger.Tenant)) error {
-	s := h.services[name.Service]
+	s := h.service(name.Service)
 	if s == nil {
 		return ErrUnknownService
 	}
@@ -240,7 +240,7 @@ func (h *Host) edit(ctx context.Context, s *service, plan func(*records) ([]ledg
 
 // unknown tells an unknown service from an unknown tenant.
 func (h *Host) unknown(name conf.Instance) error {
-	if h.services[name.Service] == nil {
+	if h.service(name.Service) == nil {
 		return ErrUnknownService
 	}
 	return ErrUnknownTenant

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"tenement/actors/ledger"
+	"tenement/conf"
 	"tenement/sandbox"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -94,6 +95,12 @@ type (
 		began int64
 		err   error
 	}
+	// reconfigured: the service has new terms; process: a process has to be
+	// made anew to follow them.
+	reconfigured struct {
+		sealed
+		process bool
+	}
 	// due: a deadline that the tenant armed has come.
 	due struct {
 		sealed
@@ -123,6 +130,20 @@ type (
 	stays struct {
 		sealed
 		cell *Cell
+	}
+	// reload: run by another configuration; changes holds what it changed when
+	// done is told nil.
+	reload struct {
+		sealed
+		next    *conf.Config
+		tenants []ledger.Tenant // all that the registry knows
+		changes []conf.Difference
+		done    chan error
+	}
+	// retired: the tenants of a removed service have ended.
+	retired struct {
+		sealed
+		name string
 	}
 	// shutdown: end everybody; done is closed when no process is left. nobody is
 	// told when there is no services actor any more.
@@ -157,8 +178,12 @@ type (
 		cell *Cell
 		done chan error
 	}
-	// endAll: the daemon is going.
-	endAll struct{ sealed }
+	// endAll: the daemon is going, or, with done, the service: done is called
+	// when its tenants have ended.
+	endAll struct {
+		sealed
+		done func()
+	}
 )
 
 // To the ledger, the sweeper, and every supervisor.
@@ -248,5 +273,6 @@ func (m *order) lost() {
 func (m *forward) lost()  { lose(m.m) }
 func (m *bury) lost()     { reply(m.done, lostRefusal()) }
 func (m *shutdown) lost() { reply(m.nobody, lostRefusal()) }
+func (m *reload) lost()   { reply(m.done, lostRefusal()) }
 func (m *edit) lost()     { m.applied(lostRefusal()) }
 func (m *commit) lost()   { m.done(lostRefusal()) }

@@ -35,7 +35,7 @@ func (r *records) fresh(name conf.Instance) (ledger.Tenant, error) {
 	if _, planned := r.planned[name.ID]; parting || planned {
 		return ledger.Tenant{}, fmt.Errorf("%s is being forgotten; try again in a moment", name)
 	}
-	uid, err := r.s.h.book.store.UID(name, r.s.h.config.Settings.UIDBase)
+	uid, err := r.s.h.book.store.UID(name, r.s.h.Config().Settings.UIDBase)
 	if err != nil {
 		return ledger.Tenant{}, err
 	}

@@ -13,7 +13,7 @@ import (
 
 func TestRecords_EveryEditIsAnsweredThroughFaultsOfEverybody(t *testing.T) {
 	for name, fault := range map[string]func(h *Host){
-		"service":  func(h *Host) { h.root().Send(h.services["notes"].pid.Load(), bombEdit()) },
+		"service":  func(h *Host) { h.root().Send(h.service("notes").pid.Load(), bombEdit()) },
 		"services": func(h *Host) { h.toServices((*ask)(nil)) },
 		"ledger":   func(h *Host) { h.root().Send(h.keeperPID, &commit{}) },
 	} {
@@ -52,7 +52,7 @@ func TestRecords_EveryEditIsAnsweredThroughFaultsOfEverybody(t *testing.T) {
 func TestRecords_AnAnswerThatWasLostIsFoundAfterARestart(t *testing.T) {
 	play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
 		synctest.Wait()
-		svc := h.services["notes"]
+		svc := h.service("notes")
 		answer := make(chan error, 1)
 		record := ledger.Tenant{Name: alice(), UID: 1900000000, Weight: 100}
 		b := &batch{
@@ -83,7 +83,7 @@ func TestRecords_ARefusedListLeavesNoPhantoms(t *testing.T) {
 		}
 		go func() { _ = h.Forget(t.Context(), id("parting"), false) }()
 		synctest.Wait()
-		svc := h.services["notes"]
+		svc := h.service("notes")
 		known := false
 		b := &batch{edits: []edit{
 			{plan: func(r *records) ([]ledger.Change, error) {

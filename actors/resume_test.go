@@ -25,7 +25,7 @@ func wantNoLeak(t *testing.T, h *Host, s *stage) {
 func faults(h *Host, name conf.Instance) map[string]func() {
 	return map[string]func(){
 		"its actor":    func() { bomb(h, h.cell(name)) },
-		"its service":  func() { h.root().Send(h.services[name.Service].pid.Load(), bombEdit()) },
+		"its service":  func() { h.root().Send(h.service(name.Service).pid.Load(), bombEdit()) },
 		"all services": func() { h.toServices((*ask)(nil)) },
 	}
 }
@@ -272,7 +272,7 @@ func TestSupervisor_AChildThatFailsWhileItIsStoppedIsNotBroughtBack(t *testing.T
 		if err := visit(t, h, alice()); err != nil {
 			t.Fatal(err)
 		}
-		svc := h.services["notes"]
+		svc := h.service("notes")
 		pid := h.cell(alice()).pid.Load()
 		parent := &countingParent{}
 		svc.supervisor.of(pid).stopped = true

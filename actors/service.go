@@ -18,14 +18,14 @@ import (
 // Anybody reads cells and weighted; only the actor stores them.
 type service struct {
 	h          *Host
-	config     *conf.Service
-	refused    error // why no tenant of it can run here; nil = it can
+	terms      atomic.Pointer[terms]
 	pid        atomic.Pointer[actor.PID]
 	supervisor *supervisor
 	cells      sync.Map                // id string → *Cell
 	weighted   atomic.Pointer[[]*Cell] // those that the apex chooses from
 	parting    map[string]*bury        // forgotten ids whose process (done is nil), then actor, is still ending
 	parked     map[string]time.Time    // cells whose actor panicked too often: until then
+	retiring   bool                    // removed by a reload
 	edits      []edit                  // wait for the ledger
 	batch      *batch                  // is with the ledger
 }
@@ -36,8 +36,18 @@ type serviceActor struct {
 	*service
 }
 
-func newService(h *Host, config *conf.Service, refused error) *service {
-	s := &service{h: h, config: config, refused: refused, parting: map[string]*bury{}, parked: map[string]time.Time{}}
+// terms are what a service runs by, until a reload brings others.
+type terms struct {
+	config  *conf.Service
+	refused error // why no tenant of it can run here; nil = it can
+}
+
+func (s *service) config() *conf.Service { return s.terms.Load().config }
+func (s *service) refused() error        { return s.terms.Load().refused }
+
+func newService(h *Host, t terms) *service {
+	s := &service{h: h, parting: map[string]*bury{}, parked: map[string]time.Time{}}
+	s.terms.Store(&t)
 	s.supervisor = newSupervisor(h, s.pid.Load, s.gaveUp)
 	s.weighted.Store(&[]*Cell{})
 	return s
@@ -57,7 +67,7 @@ func (s *serviceActor) Receive(ctx actor.Context) {
 	case *bury:
 		s.bury(ctx, m)
 	case *endAll:
-		s.endAll()
+		s.endAll(m)
 	case *restartChild:
 		s.supervisor.restart(ctx, m)
 	case *actor.Terminated:
@@ -90,8 +100,8 @@ func (s *serviceActor) resume(ctx actor.Context) {
 
 // forward delivers to a tenant, making its actor first.
 func (s *serviceActor) forward(ctx actor.Context, m *forward) {
-	if !s.knows(m.cell) {
-		m.lost() // forgotten: a late timer must not bring it back
+	if !s.knows(m.cell) || s.retiring && m.cell.pid.Load() == nil {
+		m.lost() // forgotten, or its service was: a late timer must not bring it back
 		return
 	}
 	_, ordered := m.m.(*order) // by a person, who may know better than the policy
@@ -164,7 +174,7 @@ func lastName(pid *actor.PID) string { return pid.Id[strings.LastIndexByte(pid.I
 // gaveUp: an actor panicked more often than the policy forgives. Its process,
 // if any, goes on serving; nobody decides for it until the circuit cools down.
 func (s *service) gaveUp(child *actor.PID) {
-	id, cooldown := lastName(child), s.h.config.Settings.CircuitCooldown
+	id, cooldown := lastName(child), s.h.Config().Settings.CircuitCooldown
 	s.parked[id] = time.Now().Add(cooldown)
 	c := s.cell(id)
 	if b := s.parting[id]; b != nil {
@@ -175,13 +185,26 @@ func (s *service) gaveUp(child *actor.PID) {
 	}
 }
 
-func (s *serviceActor) endAll() {
+func (s *serviceActor) endAll(m *endAll) {
+	var ends []chan error
+	s.retiring = s.retiring || m.done != nil
 	s.cells.Range(func(_, v any) bool {
 		if c := v.(*Cell); !c.rested() {
-			s.h.tell(c, &order{event: EventEnd})
+			end := make(chan error, 1)
+			ends = append(ends, end)
+			s.h.tell(c, &order{event: EventEnd, done: end})
 		}
 		return true
 	})
+	if m.done == nil {
+		return
+	}
+	go func() { // every order is answered, if only with the news that it was lost
+		for _, end := range ends {
+			<-end
+		}
+		m.done()
+	}()
 }
 
 // cell finds a registered tenant.

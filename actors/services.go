@@ -14,8 +14,9 @@ type services struct {
 // front is the memory of services; it outlives a restart of the actor.
 type front struct {
 	admission *admission
-	opened    chan struct{} // closed when every service has its actor
-	down      chan struct{} // set by shutdown; closed when no process is left
+	opened    chan struct{}       // closed when every service has its actor
+	retiring  map[string]*service // removed by a reload, their tenants are ending
+	down      chan struct{}       // set by shutdown; closed when no process is left
 }
 
 func (s *services) Receive(ctx actor.Context) {
@@ -34,6 +35,12 @@ func (s *services) Receive(ctx actor.Context) {
 	case *shutdown:
 		s.front.down = m.done
 		s.endAll(ctx)
+	case *reload:
+		s.reload(ctx, m)
+	case *retired:
+		s.retired(ctx, m)
+	case *actor.Terminated:
+		s.ended(m.Who)
 	case *restartChild:
 		s.h.servicesSupervisor.restart(ctx, m)
 	}
@@ -41,12 +48,12 @@ func (s *services) Receive(ctx actor.Context) {
 
 // open spawns a supervisor for every service that can run here.
 func (s *services) open(ctx actor.Context) {
-	for _, service := range s.h.services {
-		pid, err := ctx.SpawnNamed(s.h.props(func() actor.Actor { return &serviceActor{service} }, service.supervisor), service.config.Name)
-		if err != nil {
-			panic(err) // two actors of one service: the old one has not ended
-		}
-		service.pid.Store(pid)
+	for _, service := range *s.h.services.Load() {
+		s.spawn(ctx, service)
+	}
+	for _, service := range s.front.retiring {
+		s.spawn(ctx, service)
+		s.retire(service)
 	}
 	select {
 	case <-s.front.opened: // a restart
@@ -56,6 +63,14 @@ func (s *services) open(ctx actor.Context) {
 	if s.front.down != nil {
 		s.endAll(ctx)
 	}
+}
+
+func (s *services) spawn(ctx actor.Context, service *service) {
+	pid, err := ctx.SpawnNamed(s.h.props(func() actor.Actor { return &serviceActor{service} }, service.supervisor), service.config().Name)
+	if err != nil {
+		panic(err) // two actors of one service: the old one has not ended
+	}
+	service.pid.Store(pid)
 }
 
 func (s *services) ask(m *ask) {

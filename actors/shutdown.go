@@ -77,7 +77,7 @@ func (h *Host) endTenants(ctx context.Context) (orphaned bool, err error) {
 
 // hurry kills what is asked nicely at present.
 func (h *Host) hurry(ctx context.Context, quiet <-chan struct{}) error {
-	for _, s := range h.services {
+	for _, s := range *h.services.Load() {
 		s.cells.Range(func(_, v any) bool {
 			if c := v.(*Cell); !c.rested() {
 				// EventEnd again: these may be there before the services' own.

@@ -105,7 +105,7 @@ func TestShutdown_AfterTheTreeHasGivenUpLeavesNoProcess(t *testing.T) {
 		"services": func(h *Host) { h.toServices((*ask)(nil)) },
 		"ledger":   func(h *Host) { h.root().Send(h.keeperPID, &commit{}) },
 		"sweeper":  func(h *Host) { h.root().Send(h.sweeperPID, &arm{at: -1 << 62}) },
-		"service":  func(h *Host) { h.root().Send(h.services["notes"].pid.Load(), bombEdit()) },
+		"service":  func(h *Host) { h.root().Send(h.service("notes").pid.Load(), bombEdit()) },
 	} {
 		t.Run(part, func(t *testing.T) {
 			end(t, func(t *testing.T, h *Host, s *stage) {

@@ -38,7 +38,7 @@ func (s *supervisor) HandleFailure(_ *actor.ActorSystem, parent actor.Supervisor
 		return // its Stop is in its mailbox already
 	}
 	p.epoch++
-	delay, giveUp := p.failures.Add(stamp(), s.h.policy)
+	delay, giveUp := p.failures.Add(stamp(), s.h.policy())
 	s.h.log.Error().Str("actor", child.Id).Str("panic", fmt.Sprint(reason)).Dur("restart_in", delay).Bool("given_up", giveUp).
 		Msg("a fault of tenement's own: please report it")
 	switch {

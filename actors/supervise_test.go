@@ -77,7 +77,7 @@ func TestSupervisor_AServiceThatPanicsGetsItsTenantsBack(t *testing.T) {
 		if err := visit(t, h, alice()); err != nil {
 			t.Fatal(err)
 		}
-		h.root().Send(h.services["notes"].pid.Load(), bombEdit())
+		h.root().Send(h.service("notes").pid.Load(), bombEdit())
 		synctest.Wait()
 		if err := visit(t, h, alice()); err != nil {
 			t.Errorf("the awake tenant: %v", err)
@@ -97,7 +97,7 @@ func TestSupervisor_ADeathDuringTheRestartIsNotMissed(t *testing.T) {
 		if err := visit(t, h, alice()); err != nil {
 			t.Fatal(err)
 		}
-		h.root().Send(h.services["notes"].pid.Load(), bombEdit())
+		h.root().Send(h.service("notes").pid.Load(), bombEdit())
 		s.process("notes:alice").end(exitStatusOf(9))
 		time.Sleep(time.Second)
 		synctest.Wait()

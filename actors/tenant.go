@@ -74,6 +74,8 @@ func (t *tenant) Receive(ctx actor.Context) {
 		t.about(m.gen, Running, func() { t.verified(m) })
 	case *checked:
 		t.about(m.gen, Running, func() { t.checked(m) })
+	case *reconfigured:
+		t.reconfigured(m)
 	case *due:
 		t.due(m)
 	}
@@ -258,10 +260,10 @@ func (t *tenant) verdict(n *exitNews) Then {
 // follows an open circuit is a single try, however long ago the failures were.
 func (t *tenant) countFailure() Then {
 	l := t.life()
-	if l.readyAt != 0 && stamp()-l.readyAt >= int64(t.h.policy.Window) {
+	if l.readyAt != 0 && stamp()-l.readyAt >= int64(t.h.policy().Window) {
 		t.forgive()
 	}
-	delay, giveUp := l.failures.Add(stamp(), t.h.policy)
+	delay, giveUp := l.failures.Add(stamp(), t.h.policy())
 	if giveUp || l.suspect {
 		return t.giveUp()
 	}
@@ -273,7 +275,7 @@ func (t *tenant) countFailure() Then {
 func (t *tenant) giveUp() Then {
 	l := t.life()
 	l.suspect = true
-	l.retryAt = stamp() + int64(t.h.config.Settings.CircuitCooldown)
+	l.retryAt = stamp() + int64(t.h.Config().Settings.CircuitCooldown)
 	return ThenFail
 }
 

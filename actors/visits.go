@@ -9,8 +9,8 @@ import (
 	"tenement/conf"
 )
 
-// Config is the configuration the host runs by.
-func (h *Host) Config() *conf.Config { return h.config }
+// Config is the configuration the host runs by now.
+func (h *Host) Config() *conf.Config { return h.current.Load() }
 
 // Door gives the door of a registered tenant, nil for anybody else. It takes no
 // lock; both names are valid and lower-case (conf.Name).
@@ -22,7 +22,7 @@ func (h *Host) Door(service, id string) *Door {
 }
 
 func (h *Host) cell(name conf.Instance) *Cell {
-	s := h.services[name.Service]
+	s := h.service(name.Service)
 	if s == nil {
 		return nil
 	}
@@ -58,7 +58,7 @@ func (h *Host) Wake(ctx context.Context, d *Door) (*Way, error) {
 
 // patience is the stamp until which a request that comes now may wait.
 func (h *Host) patience(c *Cell) int64 {
-	return stamp() + int64(h.config.Settings.QueueTimeout+c.config().StartupTimeout)
+	return stamp() + int64(h.Config().Settings.QueueTimeout+c.config().StartupTimeout)
 }
 
 // await sends a tenant a message with a waiter in it and waits for the answer.
@@ -88,8 +88,8 @@ func (h *Host) cannotRun(c *Cell) *Refusal {
 	switch {
 	case h.stopping.Load():
 		return &Refusal{Cause: CauseStopping, RetryAfter: time.Second, Reason: ErrStopping.Error()}
-	case c.service.refused != nil:
-		return &Refusal{Cause: CauseServiceDown, Reason: c.service.refused.Error()}
+	case c.service.refused() != nil:
+		return &Refusal{Cause: CauseServiceDown, Reason: c.service.refused().Error()}
 	case !h.o.Owner.Owns(c.name):
 		return &Refusal{Cause: CauseServiceDown, RetryAfter: time.Second, Reason: c.name.String() + " belongs to another host"}
 	}
@@ -106,13 +106,13 @@ func (h *Host) ConnFailed(d *Door, generation uint64) {
 // Create registers a tenant because a visitor asked for it, where
 // create_on_request allows it; else ErrUnknownTenant or ErrUnknownService.
 func (h *Host) Create(ctx context.Context, name conf.Instance) (*Door, error) {
-	s := h.services[name.Service]
+	s := h.service(name.Service)
 	if s == nil {
 		return nil, ErrUnknownService
 	}
-	mayCreate := s.config.CreateOnRequest == conf.CreateAlways ||
-		s.config.CreateOnRequest == conf.CreateAuto && local(h.o.Domain)
-	if !mayCreate || s.refused != nil || !h.o.Owner.Owns(name) {
+	mayCreate := s.config().CreateOnRequest == conf.CreateAlways ||
+		s.config().CreateOnRequest == conf.CreateAuto && local(h.o.Domain)
+	if !mayCreate || s.refused() != nil || !h.o.Owner.Owns(name) {
 		return nil, ErrUnknownTenant
 	}
 	if err := h.edit(ctx, s, func(r *records) ([]ledger.Change, error) { return r.register(name) }); err != nil {
@@ -139,17 +139,17 @@ func (r *records) register(name conf.Instance) ([]ledger.Change, error) {
 // Apex picks the tenant that S.DOMAIN serves: by weight among those that are
 // awake, else anybody with a weight. ErrUnknownTenant: nobody.
 func (h *Host) Apex(service string) (*Door, error) {
-	s := h.services[service]
+	s := h.service(service)
 	if s == nil {
 		return nil, ErrUnknownService
 	}
-	switch s.config.Apex {
+	switch s.config().Apex {
 	case conf.ApexNone:
 		return nil, ErrUnknownTenant
 	case conf.ApexWeighted:
 		return s.pick(rand.IntN)
 	}
-	if c := s.cell(s.config.Apex); c != nil {
+	if c := s.cell(s.config().Apex); c != nil {
 		return &c.Door, nil
 	}
 	return nil, ErrUnknownTenant

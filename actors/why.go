@@ -21,7 +21,7 @@ func (h *Host) Info(name conf.Instance) (Info, error) {
 // List describes everybody registered, sorted by name.
 func (h *Host) List() []Info {
 	var all []Info
-	for _, s := range h.services {
+	for _, s := range *h.services.Load() {
 		s.cells.Range(func(_, v any) bool {
 			all = append(all, h.describe(v.(*Cell)))
 			return true
@@ -39,8 +39,8 @@ func (h *Host) describe(c *Cell) Info {
 		Inflight: c.inflight.Load(), Restarts: v.restarts, Weight: c.record.Load().Weight, Requests: c.requests.Load(),
 		DataDir: h.instanceDir(c.name), QuotaBytes: int64(config.StorageQuotaMB) << 20,
 	}
-	if c.service.refused != nil {
-		info.State, info.Health, info.Reason = Failed.String(), "failed", c.service.refused.Error()
+	if c.service.refused() != nil {
+		info.State, info.Health, info.Reason = Failed.String(), "failed", c.service.refused().Error()
 	}
 	if v.pid != 0 {
 		info.Uptime = time.Since(v.startedAt)
@@ -69,12 +69,12 @@ func (h *Host) Why(name conf.Instance) (Explanation, error) {
 		return Explanation{}, h.unknown(name)
 	}
 	e := Explanation{Info: h.describe(c)}
-	if c.service.refused != nil {
+	if c.service.refused() != nil {
 		e.Next = "nothing: its service cannot run here; mend tenement.toml and start the daemon again"
 		return e, nil
 	}
 	facts := facts{
-		view: c.look(), name: c.name, config: c.config(), settings: &h.config.Settings, now: stamp(),
+		view: c.look(), name: c.name, config: c.config(), settings: &h.Config().Settings, now: stamp(),
 		inflight: c.inflight.Load(), unused: time.Duration(stamp() - c.idleSince()),
 	}
 	e.Holds, e.Next = facts.holds(), facts.next()

@@ -11,6 +11,7 @@ type key[T any] struct {
 	name    string
 	initial func(*T)        // sets the default
 	read    func(*T, value) // reads, checks and stores what the file says
+	compare func(old, next *T, in string) []Difference
 }
 
 // row is a key that reads one value into one field.
@@ -23,6 +24,7 @@ func row[T, V any](name string, read reader[V], initial V, at func(*T) *V) key[T
 				*at(t) = x
 			}
 		},
+		compare: func(old, next *T, in string) []Difference { return differs(in, name, *at(old), *at(next)) },
 	}
 }
 
@@ -32,6 +34,9 @@ func table[T, S any](name string, keys []key[S], at func(*T) *S) key[T] {
 		name:    name,
 		initial: func(t *T) { fill(value{at: &node{}, report: &report{}}, keys, at(t)) },
 		read:    func(t *T, v value) { fill(v, keys, at(t)) },
+		compare: func(old, next *T, in string) []Difference {
+			return compareTables(keys, at(old), at(next), join(in, name))
+		},
 	}
 }
 
@@ -41,6 +46,7 @@ func ignored[T any](name string) key[T] {
 		name:    name,
 		initial: func(*T) {},
 		read:    func(_ *T, v value) { v.remark("ignored: it belongs to a level that does not exist here") },
+		compare: func(_, _ *T, _ string) []Difference { return nil },
 	}
 }
 

@@ -22,21 +22,25 @@ const maxBody = 1 << 20
 // API is the management interface: what `ten` and scripts talk to, on the
 // public listener with a token and on the control socket without.
 type API struct {
-	host    Host
-	log     zerolog.Logger
-	guesses *guesses
-	storage *storageMeter
+	host     Host
+	log      zerolog.Logger
+	guesses  *guesses
+	storage  *storageMeter
+	reloader func(context.Context) ([]conf.Difference, error)
 }
 
-// APIOptions is what the API needs; both are required.
+// APIOptions is what the API needs; Host and Log are required.
 type APIOptions struct {
 	Host Host
 	Log  zerolog.Logger
+	// Reload reads the configuration again and applies it; its error may be
+	// conf.Problems. nil: there is no file to read.
+	Reload func(context.Context) ([]conf.Difference, error)
 }
 
 // NewAPI makes the API over a host.
 func NewAPI(o APIOptions) *API {
-	return &API{host: o.Host, log: o.Log, guesses: newGuesses(), storage: newStorageMeter()}
+	return &API{host: o.Host, log: o.Log, guesses: newGuesses(), storage: newStorageMeter(), reloader: o.Reload}
 }
 
 // Serve answers one call. It never fails: what goes wrong is a Reply with a

@@ -59,6 +59,7 @@ func init() {
 		{Method: "GET", Pattern: "/api/instances/{instance}/storage", Who: WhoScoped, About: "What its directory holds", Response: StorageJSON{}, handle: (*API).usage},
 		{Method: "POST", Pattern: "/api/deploy", Who: WhoAdmin, About: "Wakes a version and gives it its share of S.DOMAIN once it is healthy", Request: DeployRequest{}, Response: DeployedJSON{}, handle: (*API).deploy},
 		{Method: "POST", Pattern: "/api/route", Who: WhoAdmin, About: "Moves the traffic of S.DOMAIN from one version to another", Request: RouteRequest{}, Response: RoutedJSON{}, handle: (*API).reroute},
+		{Method: "POST", Pattern: "/api/reload", Who: WhoAdmin, About: "Reads tenement.toml again and applies what changed; a file with problems changes nothing", Response: ReloadedJSON{}, handle: (*API).reload},
 		{Method: "GET", Pattern: "/api/logs", Who: WhoScoped, About: "The last lines that match, oldest first", Query: []string{"process", "id", "level", "search", "limit"}, Response: []LogJSON{}, handle: (*API).logs},
 		{Method: "GET", Pattern: "/api/logs/stream", Who: WhoScoped, About: "Lines as they are written (SSE)", Query: []string{"process", "id", "level", "search"}, Response: LogJSON{}, handle: (*API).logStream},
 		{Method: "POST", Pattern: "/api/tokens", Who: WhoAdmin, About: "Makes a token; a new admin token replaces the one before", Request: TokenRequest{}, Response: TokenJSON{}, handle: (*API).issueToken},

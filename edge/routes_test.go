@@ -30,6 +30,7 @@ var contractRoutes = []struct{ method, path, who, request, response string }{
 	{"POST", "/api/instances/{instance}/hold", "scoped", "", ""},
 	{"POST", "/api/instances/{instance}/unhold", "scoped", "", ""},
 	{"GET", "/api/instances/{instance}/why", "scoped", "", "+instance,state,since,since_secs,reason,health,listen,pid,generation,uptime_secs,idle_secs,inflight,requests,restarts,weight,holds,next"},
+	{"POST", "/api/reload", "admin", "", "+changes"},
 	{"POST", "/api/tokens", "admin", "tenant,description", "token,scope"},
 }
 

@@ -32,6 +32,7 @@ type daemonOptions struct {
 	bind   string // "" = all addresses
 	domain string
 	log    zerolog.Logger
+	load   func() (*conf.Config, error) // reads the configuration again; nil = there is no file
 
 	observe func(name conf.Instance, from, to actors.State, reason string) // nil = nobody looks
 }
@@ -44,13 +45,14 @@ type daemon struct {
 	log    zerolog.Logger
 	lock   *dataLock
 	runDir string
-	failed chan error // a listener that ended by itself
+	load   func() (*conf.Config, error) // nil = there is no file
+	failed chan error                   // a listener that ended by itself
 }
 
 // startDaemon takes the data directory, binds every listener and only then makes
 // the tree: a port that is in use is found before any process is started.
 func (a *app) startDaemon(o daemonOptions) (_ *daemon, err error) {
-	d := &daemon{log: o.log, runDir: o.place.runDir, failed: make(chan error, 4)}
+	d := &daemon{log: o.log, runDir: o.place.runDir, load: o.load, failed: make(chan error, 4)}
 	var listeners []net.Listener
 	defer func() {
 		if err != nil {
@@ -100,8 +102,12 @@ func (d *daemon) build(a *app, o daemonOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	api := edge.APIOptions{Host: d.host, Log: o.log}
+	if d.load != nil {
+		api.Reload = d.reload
+	}
 	d.server, err = edge.NewServer(edge.ServerOptions{
-		Host: d.host, API: edge.NewAPI(edge.APIOptions{Host: d.host, Log: o.log}), Domain: o.domain, Log: o.log,
+		Host: d.host, API: edge.NewAPI(api), Domain: o.domain, Log: o.log,
 		TrustedProxies: o.place.config.Settings.TrustedPrefixes(),
 	})
 	return err

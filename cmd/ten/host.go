@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"tenement/actors"
+	"tenement/conf"
 	"tenement/edge"
 )
 
@@ -13,6 +14,8 @@ type host interface {
 	// StartListed registers and wakes the tenants of [instances]; it does not
 	// wait until they run.
 	StartListed(ctx context.Context) error
+	// Reload makes the tree run by another configuration; an error changes nothing.
+	Reload(ctx context.Context, next *conf.Config) ([]conf.Difference, error)
 	// Shutdown stops all tenants in parallel. When ctx ends, it kills what is left.
 	Shutdown(ctx context.Context) error
 	// Done is closed when the tree has ended, asked to or not.

@@ -51,7 +51,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 	}
 	sigs := stopSignals()
 	defer sigs.stop()
-	d, err := a.startDaemon(daemonOptions{place: a.placeOf(config), port: f.port, bind: f.bindTo(config), domain: f.domain, log: log})
+	d, err := a.startDaemon(daemonOptions{place: a.placeOf(config), port: f.port, bind: f.bindTo(config), domain: f.domain, log: log, load: a.loadConfig})
 	if err != nil {
 		return err
 	}
@@ -59,6 +59,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 		log.Error().Err(err).Msg("not all of [instances] could be started")
 	}
 	log.Info().Str("url", d.url).Str("domain", f.domain).Str("data_dir", config.Settings.DataDir).Msg("serving")
+	defer d.reloadOnHangup(ctx)()
 	return d.wait(ctx, sigs.c)
 }
 
@@ -73,13 +74,14 @@ func (f serveFlags) bindTo(config *conf.Config) string {
 type signals struct{ c, ignored chan os.Signal }
 
 // stopSignals listens for SIGTERM, SIGINT, and SIGHUP of a terminal that closed,
-// unless nohup is to keep that away.
+// unless nohup is to keep that away. Without a terminal SIGHUP is a wish to
+// reload.
 // SIGPIPE, of a log reader that went away, is received and dropped: ignoring it
 // would be inherited by every tenant.
 func stopSignals() signals {
 	s := signals{c: make(chan os.Signal, 2), ignored: make(chan os.Signal, 1)}
 	signal.Notify(s.c, syscall.SIGTERM, syscall.SIGINT)
-	if !signal.Ignored(syscall.SIGHUP) {
+	if hasTerminal() && !signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(s.c, syscall.SIGHUP)
 	}
 	signal.Notify(s.ignored, syscall.SIGPIPE)

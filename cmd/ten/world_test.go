@@ -74,6 +74,12 @@ func (h *fakeHost) Done() <-chan struct{}     { return h.done }
 
 func (h *fakeHost) StartListed(context.Context) error { return h.did("start listed") }
 
+func (h *fakeHost) Reload(_ context.Context, next *conf.Config) ([]conf.Difference, error) {
+	changes := conf.Compare(h.options.Config, next)
+	h.options.Config = next
+	return changes, h.did("reload")
+}
+
 func (h *fakeHost) Shutdown(ctx context.Context) error {
 	h.mu.Lock()
 	hang := h.hang
@@ -242,7 +248,7 @@ func (w *world) daemon() *daemon {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	d, err := a.startDaemon(daemonOptions{place: place, bind: "127.0.0.1", domain: "localhost", log: zerolog.Nop()})
+	d, err := a.startDaemon(daemonOptions{place: place, bind: "127.0.0.1", domain: "localhost", log: zerolog.Nop(), load: a.loadConfig})
 	if err != nil {
 		w.t.Fatal(err)
 	}
