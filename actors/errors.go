@@ -11,6 +11,8 @@ var (
 	ErrUnknownService = errors.New("unknown service")
 	// ErrUnknownTenant: the service exists, nobody registered this id.
 	ErrUnknownTenant = errors.New("unknown tenant")
+	// ErrUnknownToken: no token has this handle.
+	ErrUnknownToken = errors.New("unknown token")
 	// ErrStopping: the daemon is shutting down.
 	ErrStopping = errors.New("the daemon is stopping")
 )

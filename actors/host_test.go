@@ -245,20 +245,20 @@ func TestHost_ListedTenantsAreStartedAndHeldOnesStayHeld(t *testing.T) {
 
 func TestHost_AnAdminTokenReplacesTheOneBefore(t *testing.T) {
 	play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
-		first, err := h.IssueToken(t.Context(), ledger.Token{Scope: ledger.ScopeAdmin})
+		first, _, err := h.IssueToken(t.Context(), ledger.Token{Scope: ledger.ScopeAdmin})
 		if err != nil {
 			t.Fatal(err)
 		}
-		tenant, err := h.IssueToken(t.Context(), ledger.Token{Scope: ledger.ScopeTenant, ID: "alice"})
+		tenant, _, err := h.IssueToken(t.Context(), ledger.Token{Scope: ledger.ScopeTenant, ID: "alice"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		expired, err := h.IssueToken(t.Context(), ledger.Token{Scope: ledger.ScopeTenant, ID: "bob", Expires: time.Now().Add(time.Second)})
+		expired, _, err := h.IssueToken(t.Context(), ledger.Token{Scope: ledger.ScopeTenant, ID: "bob", Expires: time.Now().Add(time.Second)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Second)
-		second, err := h.IssueToken(t.Context(), ledger.Token{Scope: ledger.ScopeAdmin})
+		second, _, err := h.IssueToken(t.Context(), ledger.Token{Scope: ledger.ScopeAdmin})
 		if err != nil {
 			t.Fatal(err)
 		}

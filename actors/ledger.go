@@ -101,7 +101,7 @@ func (b *book) follow(changes []ledger.Change) {
 		case ledger.DeleteToken:
 			delete(next, c.Hash)
 		case ledger.ReplaceAdmin:
-			maps.DeleteFunc(next, func(_ [32]byte, t ledger.Token) bool { return t.Scope == ledger.ScopeAdmin })
+			maps.DeleteFunc(next, func(_ [32]byte, t ledger.Token) bool { return t.Primary() })
 			next[c.Token.Hash] = c.Token
 		default:
 			continue

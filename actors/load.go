@@ -104,7 +104,7 @@ func (h *Host) loadTokens(tokens []ledger.Token) error {
 	admin := false
 	for _, t := range tokens {
 		valid[t.Hash] = t
-		admin = admin || t.Scope == ledger.ScopeAdmin
+		admin = admin || t.Primary()
 	}
 	if !admin && h.o.AdminToken != "" {
 		t := ledger.Token{

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"tenement/actors/journal"
 	"tenement/actors/ledger"
@@ -244,36 +243,4 @@ func (h *Host) unknown(name conf.Instance) error {
 		return ErrUnknownService
 	}
 	return ErrUnknownTenant
-}
-
-// Token finds what a presented token may do; false for an unknown or expired
-// one. It takes no lock, and looks up a digest: time tells nothing of the token.
-func (h *Host) Token(plain string) (ledger.Token, bool) {
-	t, ok := (*h.book.tokens.Load())[ledger.HashToken(plain)]
-	if !ok || !t.Expires.IsZero() && time.Now().After(t.Expires) {
-		return ledger.Token{}, false
-	}
-	return t, true
-}
-
-// IssueToken makes and stores a token and returns its plain text, once. A new
-// admin token replaces the one before.
-func (h *Host) IssueToken(ctx context.Context, t ledger.Token) (plain string, err error) {
-	plain, t.Hash = ledger.NewToken()
-	t.Created = time.Now().UTC()
-	var change ledger.Change = ledger.PutToken{Token: t}
-	if t.Scope == ledger.ScopeAdmin {
-		change = ledger.ReplaceAdmin{Token: t}
-	}
-	stored := make(chan error, 1)
-	h.root().Send(h.keeperPID, &commit{changes: []ledger.Change{change}, done: func(err error) { reply(stored, err) }})
-	select {
-	case err = <-stored:
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	if err != nil {
-		return "", fmt.Errorf("cannot store the token: %w", err)
-	}
-	return plain, nil
 }

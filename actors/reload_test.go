@@ -265,4 +265,3 @@ func randomEdit(random *rand.Rand, c *conf.Config, n int) {
 		s.Health = fmt.Sprintf("/up%d", n)
 	}
 }
-

@@ -150,7 +150,7 @@ func TestShutdown_WhoComesDuringItIsTold(t *testing.T) {
 			}
 			over <- nil
 		}
-		if _, err := h.IssueToken(t.Context(), ledger.Token{Scope: ledger.ScopeTenant, ID: "alice"}); err == nil {
+		if _, _, err := h.IssueToken(t.Context(), ledger.Token{Scope: ledger.ScopeTenant, ID: "alice"}); err == nil {
 			t.Error("a token that nobody stored")
 		}
 		_ = h.Stop(t.Context(), alice()) // whatever it says, it returns
@@ -163,7 +163,7 @@ func TestShutdown_FinishesWhatWasAcceptedBefore(t *testing.T) {
 		h := open(t, dir, defaults(), newStage(t))
 		issued := make(chan error, 1)
 		go func() {
-			_, err := h.IssueToken(t.Context(), ledger.Token{Scope: ledger.ScopeTenant, ID: "alice"})
+			_, _, err := h.IssueToken(t.Context(), ledger.Token{Scope: ledger.ScopeTenant, ID: "alice"})
 			issued <- err
 		}()
 		if err := h.Shutdown(t.Context()); err != nil {

@@ -79,6 +79,9 @@ func (a *API) admit(c *Call, route *Route, segment string) (*apiRequest, *Reply)
 		return nil, refused
 	}
 	r.who = who
+	if who.token.ReadOnly && route.Method != http.MethodGet {
+		return nil, refusep(http.StatusForbidden, "this token may only look: %s %s changes something", route.Method, route.Pattern)
+	}
 	if route.Who == WhoAdmin && !who.admin {
 		return nil, refusep(http.StatusForbidden, "%s %s needs an admin token", route.Method, route.Pattern)
 	}
@@ -129,6 +132,8 @@ func (a *API) failed(what string, err error) Reply {
 	switch {
 	case errors.Is(err, actors.ErrUnknownService):
 		return refuse(http.StatusNotFound, "%s: %v: `ten config` lists the services", what, err)
+	case errors.Is(err, actors.ErrUnknownToken):
+		return refuse(http.StatusNotFound, "%s: %v: `ten token list` shows them", what, err)
 	case errors.Is(err, actors.ErrUnknownTenant):
 		return refuse(http.StatusNotFound, "%s: %v: `ten ps --all` lists the tenants, `ten register` adds one", what, err)
 	case errors.As(err, &refusal):

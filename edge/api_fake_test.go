@@ -175,8 +175,22 @@ func (h *apiHost) revoke(plain string) {
 	delete(h.tokens, plain)
 }
 
-func (h *apiHost) IssueToken(_ context.Context, t ledger.Token) (string, error) {
-	return "ten_new", h.did("token %s %s:%s %q", t.Scope, t.Service, t.ID, t.Description)
+func (h *apiHost) IssueToken(_ context.Context, t ledger.Token) (string, ledger.Token, error) {
+	return "ten_new", t, h.did("token %s %s:%s %q", t.Scope, t.Service, t.ID, t.Description)
+}
+
+func (h *apiHost) Tokens() []ledger.Token {
+	return []ledger.Token{
+		{Hash: ledger.HashToken("a"), Scope: ledger.ScopeAdmin, Created: time.UnixMilli(1000)},
+		{Hash: ledger.HashToken("b"), Scope: ledger.ScopeTenant, Service: "notes", ID: "bob", ReadOnly: true, Description: "b's", Created: time.UnixMilli(2000), Expires: time.UnixMilli(3000)},
+	}
+}
+
+func (h *apiHost) RevokeToken(_ context.Context, handle string) error {
+	if handle == "nobody" {
+		return actors.ErrUnknownToken
+	}
+	return h.did("revoke %s", handle)
 }
 
 // asker is the API over a fake host, and somebody who asks.

@@ -157,16 +157,37 @@ type WeightRequest struct {
 	Weight *int `json:"weight"` // 0..100
 }
 
-// TokenRequest is the body of POST /api/tokens.
+// TokenRequest is the body of POST /api/tokens. With neither Tenant nor Service
+// it asks for an admin token.
 type TokenRequest struct {
-	Tenant      string `json:"tenant"` // "id" or "service:id"; "" = an admin token
+	Tenant      string `json:"tenant"` // "id" or "service:id"
 	Description string `json:"description"`
+	Service     string `json:"service"`
+	ReadOnly    bool   `json:"read_only"`
+	ExpiresSecs int64  `json:"expires_secs"` // from now; 0 = never
 }
 
 // TokenJSON answers POST /api/tokens: the only time the token is seen.
 type TokenJSON struct {
 	Token string `json:"token"`
-	Scope string `json:"scope"` // admin, tenant
+	Scope string `json:"scope"` // admin, service, tenant
+	ID    string `json:"id"`    // names it from now on
+}
+
+// TokenInfoJSON is one token of GET /api/tokens.
+type TokenInfoJSON struct {
+	ID          string `json:"id"`
+	Scope       string `json:"scope"`
+	For         string `json:"for"` // "service:", "id" or "service:id"; "" for an admin token
+	ReadOnly    bool   `json:"read_only"`
+	Description string `json:"description"`
+	Created     int64  `json:"created"` // ms since 1970
+	Expires     int64  `json:"expires"` // ms since 1970; 0 = never
+}
+
+// RevokeRequest is the body of POST /api/tokens/revoke.
+type RevokeRequest struct {
+	ID string `json:"id"`
 }
 
 // ErrorJSON is the body of every answer that is not a success.

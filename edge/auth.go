@@ -27,8 +27,14 @@ func (c caller) may(name conf.Instance) bool {
 	if c.admin {
 		return true
 	}
-	own := c.token.Scope == ledger.ScopeTenant && c.token.ID != "" && c.token.ID == name.ID
-	return own && (c.token.Service == "" || c.token.Service == name.Service)
+	switch c.token.Scope {
+	case ledger.ScopeService:
+		return c.token.Service != "" && c.token.Service == name.Service
+	case ledger.ScopeTenant:
+		own := c.token.ID != "" && c.token.ID == name.ID
+		return own && (c.token.Service == "" || c.token.Service == name.Service)
+	}
+	return false
 }
 
 // authenticate finds the caller, or the reply that turns them away. A valid

@@ -66,7 +66,11 @@ type Trusts interface {
 	// Token finds what a presented token may do; false for an unknown or
 	// expired one. Constant time in the token's bytes; no lock.
 	Token(plain string) (ledger.Token, bool)
+	// Tokens are those that were not revoked, expired ones too, oldest first.
+	Tokens() []ledger.Token
 	// IssueToken makes and stores a token and returns its plain text, once. A
-	// new admin token replaces the one before.
-	IssueToken(ctx context.Context, t ledger.Token) (plain string, err error)
+	// new primary admin token replaces the one before.
+	IssueToken(ctx context.Context, t ledger.Token) (plain string, issued ledger.Token, err error)
+	// RevokeToken makes a token invalid at once. actors.ErrUnknownToken: nobody's handle.
+	RevokeToken(ctx context.Context, handle string) error
 }

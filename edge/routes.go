@@ -62,7 +62,9 @@ func init() {
 		{Method: "POST", Pattern: "/api/reload", Who: WhoAdmin, About: "Reads tenement.toml again and applies what changed; a file with problems changes nothing", Response: ReloadedJSON{}, handle: (*API).reload},
 		{Method: "GET", Pattern: "/api/logs", Who: WhoScoped, About: "The last lines that match, oldest first", Query: []string{"process", "id", "level", "search", "limit"}, Response: []LogJSON{}, handle: (*API).logs},
 		{Method: "GET", Pattern: "/api/logs/stream", Who: WhoScoped, About: "Lines as they are written (SSE)", Query: []string{"process", "id", "level", "search"}, Response: LogJSON{}, handle: (*API).logStream},
-		{Method: "POST", Pattern: "/api/tokens", Who: WhoAdmin, About: "Makes a token; a new admin token replaces the one before", Request: TokenRequest{}, Response: TokenJSON{}, handle: (*API).issueToken},
+		{Method: "GET", Pattern: "/api/tokens", Who: WhoAdmin, About: "Tokens that were not revoked, oldest first", Response: []TokenInfoJSON{}, handle: (*API).tokens},
+		{Method: "POST", Pattern: "/api/tokens/revoke", Who: WhoAdmin, About: "Makes a token invalid at once", Request: RevokeRequest{}, handle: (*API).revokeToken},
+		{Method: "POST", Pattern: "/api/tokens", Who: WhoAdmin, About: "Makes a token; a new admin token, unless it expires or may only look, replaces the one before", Request: TokenRequest{}, Response: TokenJSON{}, handle: (*API).issueToken},
 	}
 }
 

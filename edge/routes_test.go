@@ -31,7 +31,9 @@ var contractRoutes = []struct{ method, path, who, request, response string }{
 	{"POST", "/api/instances/{instance}/unhold", "scoped", "", ""},
 	{"GET", "/api/instances/{instance}/why", "scoped", "", "+instance,state,since,since_secs,reason,health,listen,pid,generation,uptime_secs,idle_secs,inflight,requests,restarts,weight,holds,next"},
 	{"POST", "/api/reload", "admin", "", "+changes"},
-	{"POST", "/api/tokens", "admin", "tenant,description", "token,scope"},
+	{"POST", "/api/tokens", "admin", "tenant,description+service,read_only,expires_secs", "token,scope+id"},
+	{"GET", "/api/tokens", "admin", "", "+id,scope,for,read_only,description,created,expires"},
+	{"POST", "/api/tokens/revoke", "admin", "+id", ""},
 }
 
 func TestRoutes_MatchTheContract(t *testing.T) {

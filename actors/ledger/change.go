@@ -31,7 +31,7 @@ type PutToken struct{ Token Token }
 // DeleteToken revokes a token; an unknown one is no error.
 type DeleteToken struct{ Hash [32]byte }
 
-// ReplaceAdmin makes this the only admin token.
+// ReplaceAdmin makes this the primary admin token; the one before is gone.
 type ReplaceAdmin struct{ Token Token }
 
 func (c PutTenant) apply(tx *bolt.Tx) error {
@@ -70,8 +70,8 @@ func (c PutToken) apply(tx *bolt.Tx) error {
 func (c DeleteToken) apply(tx *bolt.Tx) error { return tx.Bucket(tokens).Delete(c.Hash[:]) }
 
 func (c ReplaceAdmin) apply(tx *bolt.Tx) error {
-	if c.Token.Scope != ScopeAdmin {
-		return fmt.Errorf("cannot replace the admin token by one of scope %q", c.Token.Scope)
+	if !c.Token.Primary() {
+		return fmt.Errorf("cannot replace the admin token by one of scope %q, or that may only look, or that expires", c.Token.Scope)
 	}
 	b := tx.Bucket(tokens)
 	var old [][]byte // a bbolt cursor must not see its bucket change
@@ -80,7 +80,7 @@ func (c ReplaceAdmin) apply(tx *bolt.Tx) error {
 		if err := decode(hash, record, &t); err != nil {
 			return err
 		}
-		if t.Scope == ScopeAdmin {
+		if t.Primary() {
 			old = append(old, hash)
 		}
 		return nil

@@ -12,11 +12,12 @@ import (
 // Scope says what a token may do.
 type Scope string
 
-// An admin token may do everything; a tenant token acts on instances whose id
-// is its own.
+// An admin token may do everything; a service token acts on that service's
+// instances, a tenant token on those whose id is its own.
 const (
-	ScopeAdmin  Scope = "admin"
-	ScopeTenant Scope = "tenant"
+	ScopeAdmin   Scope = "admin"
+	ScopeService Scope = "service"
+	ScopeTenant  Scope = "tenant"
 )
 
 // tokenPrefix lets people and secret scanners see what a leaked string is.
@@ -27,11 +28,25 @@ type Token struct {
 	Hash        [32]byte  `json:"-"` // HashToken of the plain text; the record's key
 	Scope       Scope     `json:"scope"`
 	Service     string    `json:"service,omitempty"` // "" = any service
-	ID          string    `json:"id,omitempty"`      // of the tenant; "" for an admin token
+	ID          string    `json:"id,omitempty"`      // of the tenant; "" for the other scopes
+	ReadOnly    bool      `json:"read_only,omitempty"`
 	Description string    `json:"description,omitempty"`
 	Created     time.Time `json:"created,omitzero"`
 	Expires     time.Time `json:"expires,omitzero"` // zero = never
 }
+
+// handleBytes of a hash name a token among all that one registry will ever have.
+const handleBytes = 6
+
+// Handle names the token to people; it opens nothing.
+func (t Token) Handle() string { return hex.EncodeToString(t.Hash[:handleBytes]) }
+
+// Primary reports the operator's own admin token, of which there is one: making
+// another replaces it. One that may only look, or that expires, is beside it.
+func (t Token) Primary() bool { return t.Scope == ScopeAdmin && !t.ReadOnly && t.Expires.IsZero() }
+
+// Expired reports that the token is valid no more.
+func (t Token) Expired(now time.Time) bool { return !t.Expires.IsZero() && now.After(t.Expires) }
 
 // NewToken makes a token of 256 random bits: its plain text, to be shown once,
 // and the hash to keep.
@@ -54,6 +69,10 @@ func (t Token) check() error {
 		return nil
 	case t.Scope == ScopeAdmin:
 		return fmt.Errorf("an admin token has no tenant, this one says %q", t.Service+":"+t.ID)
+	case t.Scope == ScopeService && t.Service != "" && t.ID == "":
+		return nil
+	case t.Scope == ScopeService:
+		return fmt.Errorf("a service token names its service and nothing else, this one says %q", t.Service+":"+t.ID)
 	case t.Scope == ScopeTenant && t.ID != "":
 		return nil
 	case t.Scope == ScopeTenant:

@@ -56,6 +56,12 @@ func TestContract_VerbsPrintAndDoWhatItSays(t *testing.T) {
 		{"logs --search hell", "HH:MM:SS [OUT] notes:alice hello\n", ""},
 		{"logs --search nothing", "", ""},
 		{"token-gen --tenant notes:alice", "Token for tenant notes:alice (shown once):\n\n  ten_fresh\n", "token tenant notes:alice"},
+		{"token-gen --service Notes --read-only", "Read-only Token for service notes (shown once):\n\n  ten_fresh\n", "token service notes: read-only"},
+		{"token-gen --expires 30d", "Admin token (shown once):\n\n  ten_fresh\n", "token admin : for 720h0m0s"},
+		{"token list", "ID            SCOPE               FOR     CREATED     EXPIRES                     DESCRIPTION\n" +
+			"ca978112ca1b  admin               -       1970-01-01  never                       -\n" +
+			"3e23e8160039  service, read-only  notes:  1970-01-01  1970-01-01 00:00:02 (over)  for\\x1b CI\n", ""},
+		{"token revoke 3e23e8160039", "Revoked 3e23e8160039\n", "revoke 3e23e8160039"},
 		{"token-gen", "Admin token (written to DIR/data/api_token):\n\n  ten_fresh\n", "token admin :"},
 	} {
 		t.Run(c.line, func(t *testing.T) {
@@ -160,6 +166,14 @@ func TestContract_FailuresExitWithOneAndUsageWithTwo(t *testing.T) {
 		{"logs --level debug", 1, "stdout or stderr is expected"},
 		{"logs --limit 0", 1, "from 1 to 10000"},
 		{"token-gen --tenant a/b", 1, "not a valid name"},
+		{"token-gen --service a/b", 1, "not a valid name"},
+		{"token-gen --service notes --tenant alice", 1, "one or the other"},
+		{"token-gen --expires soon", 1, `--expires "soon": a time like 12h or 30d`},
+		{"token-gen --expires -1h", 1, "12h or 30d"},
+		{"token-gen --expires 90000d", 1, "12h or 30d"},
+		{"token-gen --expires 9000d", 1, "expires_secs"},
+		{"token revoke nobody", 1, "cannot revoke \"nobody\": unknown token: `ten token list` shows them"},
+		{"token revoke", 2, "accepts 1 arg(s)"},
 		{"serve --tls", 1, "Error: --tls is not built yet in this version; put Caddy or nginx in front\n"},
 		{"serve --staging", 1, "not built yet"},
 		{"nonsense", 2, `Error: unknown command "nonsense" for "ten"`},

@@ -152,8 +152,29 @@ func (h *fakeHost) Token(plain string) (ledger.Token, bool) {
 	return ledger.Token{Scope: ledger.ScopeAdmin}, plain == h.options.AdminToken
 }
 
-func (h *fakeHost) IssueToken(_ context.Context, t ledger.Token) (string, error) {
-	return "ten_fresh", h.did("token %s %s:%s", t.Scope, t.Service, t.ID)
+func (h *fakeHost) IssueToken(_ context.Context, t ledger.Token) (string, ledger.Token, error) {
+	what := fmt.Sprintf("token %s %s:%s", t.Scope, t.Service, t.ID)
+	if t.ReadOnly {
+		what += " read-only"
+	}
+	if !t.Expires.IsZero() {
+		what += fmt.Sprintf(" for %s", t.Expires.Sub(t.Created).Round(time.Minute))
+	}
+	return "ten_fresh", t, h.did("%s", what)
+}
+
+func (h *fakeHost) Tokens() []ledger.Token {
+	return []ledger.Token{
+		{Hash: ledger.HashToken("a"), Scope: ledger.ScopeAdmin, Created: time.UnixMilli(1000)},
+		{Hash: ledger.HashToken("b"), Scope: ledger.ScopeService, Service: "notes", ReadOnly: true, Description: "for\x1b CI", Created: time.UnixMilli(1000), Expires: time.UnixMilli(2000)},
+	}
+}
+
+func (h *fakeHost) RevokeToken(_ context.Context, handle string) error {
+	if handle == "nobody" {
+		return actors.ErrUnknownToken
+	}
+	return h.did("revoke %s", handle)
 }
 
 // buffer is a writer that a test may read while a verb still writes.
