@@ -56,15 +56,16 @@ func (everything) Owns(conf.Instance) bool { return true }
 
 // Host is the supervision tree and the façade that the edge and the CLI talk to.
 type Host struct {
-	o        Options
-	current  atomic.Pointer[conf.Config]
-	log      zerolog.Logger
-	workdir  string // the daemon's, where tenants without a workdir run
-	journal  *journal.Journal
-	book     *book
-	front    *front
-	launcher launcher
-	services atomic.Pointer[map[string]*service] // a new map with every change; stored by load and by reload
+	o         Options
+	current   atomic.Pointer[conf.Config]
+	log       zerolog.Logger
+	workdir   string // the daemon's, where tenants without a workdir run
+	journal   *journal.Journal
+	book      *book
+	chronicle *chronicle
+	front     *front
+	launcher  launcher
+	services  atomic.Pointer[map[string]*service] // a new map with every change; stored by load and by reload
 
 	system             *actor.ActorSystem
 	hostPID            *actor.PID
@@ -87,7 +88,8 @@ type Host struct {
 func NewHost(o Options) (*Host, error) {
 	h := &Host{
 		o: o, log: o.Log, launcher: o.launcher, done: make(chan struct{}), ended: make(chan struct{}),
-		journal: journal.Open(filepath.Join(o.DataDir, ".logs"), o.Config.Settings.LogMaxBytes),
+		chronicle: newChronicle(),
+		journal:   journal.Open(filepath.Join(o.DataDir, ".logs"), o.Config.Settings.LogMaxBytes),
 	}
 	h.current.Store(o.Config)
 	h.services.Store(&map[string]*service{})

@@ -139,6 +139,9 @@ func (t *tenant) announce(from State, e Event) {
 		ev = ev.Str("reason", l.reason)
 	}
 	ev.Msg("tenant")
+	t.h.chronicle.add(Occurrence{
+		Time: time.Now(), Name: t.cell.name, From: from, To: l.machine.State, Event: e, Reason: l.reason, Generation: l.gen,
+	})
 	t.h.observe(t.cell.name, from, l.machine.State, l.reason)
 }
 

@@ -162,6 +162,30 @@ func (h *apiHost) Route(_ context.Context, from, to conf.Instance) error {
 	return h.did("route %s %s", from, to)
 }
 
+func (h *apiHost) Events() []actors.Occurrence {
+	return []actors.Occurrence{
+		{Number: 1, Time: time.UnixMilli(1000), Name: apiName("notes:alice"), To: actors.Queued, Event: actors.EventWake, Generation: 7},
+		{Number: 2, Time: time.UnixMilli(2000), Name: apiName("notes:bob"), From: actors.Running, To: actors.Stopping, Event: actors.EventDied, Reason: "exit status 3"},
+	}
+}
+
+// FollowEvents gives those of Events once more.
+func (h *apiHost) FollowEvents(ctx context.Context) <-chan actors.Occurrence {
+	c := make(chan actors.Occurrence)
+	go func() { // ends with ctx
+		defer close(c)
+		for _, o := range h.Events() {
+			select {
+			case c <- o:
+			case <-ctx.Done():
+				return
+			}
+		}
+		<-ctx.Done()
+	}()
+	return c
+}
+
 func (h *apiHost) Token(plain string) (ledger.Token, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

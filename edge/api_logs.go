@@ -18,29 +18,40 @@ const (
 	maxLogLimit     = 10_000
 )
 
-// logFilter is which lines a caller asked for and may see.
-type logFilter struct {
+// tenantFilter is whose news a caller asked for and may see.
+type tenantFilter struct {
 	who     caller
 	service string // "" = all
 	id      string // "" = all; a tenant token's own id
-	stream  sandbox.Stream
-	search  string
-	limit   int
 }
 
-// logFilterOf reads the query. A tenant token sees its own id when it names
+// logFilter is which lines a caller asked for and may see.
+type logFilter struct {
+	tenantFilter
+	stream sandbox.Stream
+	search string
+	limit  int
+}
+
+// tenantFilterOf reads the query. A tenant token sees its own id when it names
 // none, and is refused when it names another's.
-func logFilterOf(r *apiRequest) (f logFilter, refused *Reply) {
-	f = logFilter{who: r.who, search: r.Query.Get("search"), limit: defaultLogLimit}
+func tenantFilterOf(r *apiRequest) (f tenantFilter, refused *Reply) {
+	f.who = r.who
 	if f.service, refused = queryName(r, "process"); refused != nil {
 		return f, refused
 	}
 	if f.id, refused = queryName(r, "id"); refused != nil {
 		return f, refused
 	}
-	if refused := f.narrow(); refused != nil {
+	return f, f.narrow()
+}
+
+// logFilterOf reads the query of logs and of their stream.
+func logFilterOf(r *apiRequest) (f logFilter, refused *Reply) {
+	if f.tenantFilter, refused = tenantFilterOf(r); refused != nil {
 		return f, refused
 	}
+	f.search = r.Query.Get("search")
 	switch level := r.Query.Get("level"); level {
 	case "":
 	case LevelStdout:
@@ -50,14 +61,21 @@ func logFilterOf(r *apiRequest) (f logFilter, refused *Reply) {
 	default:
 		return f, refusep(http.StatusBadRequest, "level=%s: stdout or stderr is expected", clipText(level))
 	}
-	if text := r.Query.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > maxLogLimit {
-			return f, refusep(http.StatusBadRequest, "limit=%s: a number from 1 to %d is expected", clipText(text), maxLogLimit)
-		}
-		f.limit = n
+	f.limit, refused = queryLimit(r)
+	return f, refused
+}
+
+// queryLimit reads how many of the last lines, or events, are wanted.
+func queryLimit(r *apiRequest) (int, *Reply) {
+	text := r.Query.Get("limit")
+	if text == "" {
+		return defaultLogLimit, nil
 	}
-	return f, nil
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > maxLogLimit {
+		return 0, refusep(http.StatusBadRequest, "limit=%s: a number from 1 to %d is expected", clipText(text), maxLogLimit)
+	}
+	return n, nil
 }
 
 // queryName reads one part of a tenant's name; "" when it is not given.
@@ -74,22 +92,22 @@ func queryName(r *apiRequest, param string) (string, *Reply) {
 }
 
 // narrow brings the filter down to what a token of less than everything may see.
-func (f *logFilter) narrow() *Reply {
+func (f *tenantFilter) narrow() *Reply {
 	if f.who.admin {
 		return nil
 	}
 	own := f.who.token
 	if (f.id != "" && own.ID != "" && f.id != own.ID) || (f.service != "" && own.Service != "" && f.service != own.Service) {
-		return refusep(http.StatusForbidden, "this token is not for the logs of another tenant")
+		return refusep(http.StatusForbidden, "this token is not for another tenant")
 	}
 	f.id = cmp.Or(own.ID, f.id)
 	f.service = cmp.Or(f.service, own.Service)
 	return nil
 }
 
-// lets reports whether a line of this tenant's is one that was asked for and
-// may be seen. It is asked of every line, whatever the journal was asked for.
-func (f logFilter) lets(name conf.Instance) bool {
+// lets reports whether news of this tenant's were asked for and may be seen. It
+// is asked of every line, whatever the journal was asked for.
+func (f tenantFilter) lets(name conf.Instance) bool {
 	return f.who.may(name) && (f.service == "" || f.service == name.Service) && (f.id == "" || f.id == name.ID)
 }
 

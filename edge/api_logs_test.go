@@ -93,7 +93,7 @@ func TestLogs_AnIDIsLookedForInServicesThatLeftTheFileToo(t *testing.T) {
 	i := d.host.tenants[apiName("notes:alice")]
 	i.Name = apiName("old:alice")
 	d.host.tenants[i.Name] = i
-	if got := d.logServices(logFilter{id: "alice"}); !slices.Equal(got, []string{"notes", "old", "shop"}) {
+	if got := d.logServices(logFilter{tenantFilter: tenantFilter{id: "alice"}}); !slices.Equal(got, []string{"notes", "old", "shop"}) {
 		t.Errorf("looks in %q", got)
 	}
 }

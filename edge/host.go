@@ -59,6 +59,8 @@ type Manages interface {
 	List() []actors.Info // everybody registered, sorted by name
 	Why(name conf.Instance) (actors.Explanation, error)
 	Journal() *journal.Journal
+	Events() []actors.Occurrence                               // the newest of all tenants, oldest first
+	FollowEvents(ctx context.Context) <-chan actors.Occurrence // from now on, until ctx ends
 }
 
 // Trusts is who may use the API.

@@ -57,6 +57,8 @@ func init() {
 		{Method: "GET", Pattern: "/api/instances/{instance}/why", Who: WhoScoped, About: "Its state, since when, what holds it, what happens next", Response: WhyJSON{}, handle: (*API).why},
 		{Method: "PUT", Pattern: "/api/instances/{instance}/weight", Who: WhoScoped, About: "Its share of S.DOMAIN, 0..100", Request: WeightRequest{}, Response: WeightJSON{}, handle: (*API).weight},
 		{Method: "GET", Pattern: "/api/instances/{instance}/storage", Who: WhoScoped, About: "What its directory holds", Response: StorageJSON{}, handle: (*API).usage},
+		{Method: "GET", Pattern: "/api/events", Who: WhoScoped, About: "The last transitions of tenants that match, oldest first", Query: []string{"process", "id", "limit"}, Response: []EventJSON{}, handle: (*API).events},
+		{Method: "GET", Pattern: "/api/events/stream", Who: WhoScoped, About: "Transitions as they come (SSE)", Query: []string{"process", "id"}, Response: EventJSON{}, handle: (*API).eventStream},
 		{Method: "POST", Pattern: "/api/deploy", Who: WhoAdmin, About: "Wakes a version and gives it its share of S.DOMAIN once it is healthy", Request: DeployRequest{}, Response: DeployedJSON{}, handle: (*API).deploy},
 		{Method: "POST", Pattern: "/api/route", Who: WhoAdmin, About: "Moves the traffic of S.DOMAIN from one version to another", Request: RouteRequest{}, Response: RoutedJSON{}, handle: (*API).reroute},
 		{Method: "POST", Pattern: "/api/reload", Who: WhoAdmin, About: "Reads tenement.toml again and applies what changed; a file with problems changes nothing", Response: ReloadedJSON{}, handle: (*API).reload},

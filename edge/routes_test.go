@@ -30,6 +30,8 @@ var contractRoutes = []struct{ method, path, who, request, response string }{
 	{"POST", "/api/instances/{instance}/hold", "scoped", "", ""},
 	{"POST", "/api/instances/{instance}/unhold", "scoped", "", ""},
 	{"GET", "/api/instances/{instance}/why", "scoped", "", "+instance,state,since,since_secs,reason,health,listen,pid,generation,uptime_secs,idle_secs,inflight,requests,restarts,weight,holds,next"},
+	{"GET", "/api/events", "scoped", "", "+number,timestamp,instance,from,to,event,reason,generation"},
+	{"GET", "/api/events/stream", "scoped", "", "+number,timestamp,instance,from,to,event,reason,generation"},
 	{"POST", "/api/reload", "admin", "", "+changes"},
 	{"POST", "/api/tokens", "admin", "tenant,description+service,read_only,expires_secs", "token,scope+id"},
 	{"GET", "/api/tokens", "admin", "", "+id,scope,for,read_only,description,created,expires"},
@@ -115,7 +117,7 @@ func TestRoutes_ATenantTokenSeesAndActsOnItsOwnOnly(t *testing.T) {
 				if list := decodedReply[[]InstanceJSON](t, reply); len(list) != 1 || list[0].ID != "notes:bob" {
 					t.Errorf("sees %+v", list)
 				}
-			case strings.HasPrefix(r.Pattern, "/api/logs"):
+			case strings.HasPrefix(r.Pattern, "/api/logs"), strings.HasPrefix(r.Pattern, "/api/events"):
 				for _, query := range []string{"?id=alice", "?process=shop", "?process=shop&id=bob", "?process=NOTES&id=ALICE"} {
 					d.ask("notes-bob", r.Method, r.Pattern+query, "").wants(t, 403, "another tenant")
 				}

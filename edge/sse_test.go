@@ -149,9 +149,10 @@ func TestLogStream_WhatWaitsIsFlushedAtOnceInPiecesOfABatch(t *testing.T) {
 		waiting <- journal.Entry{Name: apiName("notes:alice")}
 	}
 	r := &sseReader{}
-	s := logSSE{filter: logFilter{who: localCaller}, w: r}
+	s := logFilter{tenantFilter: tenantFilter{who: localCaller}}.follow(nil)
+	s.items = waiting
 	for _, want := range []int{sseBatch, sseBatch + 3} { // each call begins with an entry of its own
-		if err := s.lines(journal.Entry{Name: apiName("notes:alice")}, waiting); err != nil {
+		if err := s.write(r, journal.Entry{Name: apiName("notes:alice")}); err != nil {
 			t.Fatal(err)
 		}
 		if got := strings.Count(r.seen(), "data: "); got != want {
@@ -159,13 +160,13 @@ func TestLogStream_WhatWaitsIsFlushedAtOnceInPiecesOfABatch(t *testing.T) {
 		}
 	}
 	r.closed = true
-	if err := s.line(journal.Entry{Name: apiName("notes:alice")}); err == nil {
+	if err := s.event(r, journal.Entry{Name: apiName("notes:alice")}); err == nil {
 		t.Error("a line to a caller who left is no error")
 	}
-	if err := s.comment("x"); err == nil {
+	if err := comment(r, "x"); err == nil {
 		t.Error("a comment to a caller who left is no error")
 	}
-	if err := s.lines(journal.Entry{Name: apiName("notes:alice")}, waiting); err == nil {
+	if err := s.write(r, journal.Entry{Name: apiName("notes:alice")}); err == nil {
 		t.Error("lines to a caller who left are no error")
 	}
 }

@@ -56,6 +56,9 @@ func TestContract_VerbsPrintAndDoWhatItSays(t *testing.T) {
 		{"logs --search hell", "HH:MM:SS [OUT] notes:alice hello\n", ""},
 		{"logs --search nothing", "", ""},
 		{"token-gen --tenant notes:alice", "Token for tenant notes:alice (shown once):\n\n  ten_fresh\n", "token tenant notes:alice"},
+		{"events", "HH:MM:SS notes:alice asleep -> queued (wake)\nHH:MM:SS notes:bob running -> stopping (died): exit\\x1b[2J status 3\n", ""},
+		{"events notes:bob --limit 5", "HH:MM:SS notes:bob running -> stopping (died): exit\\x1b[2J status 3\n", ""},
+		{"events notes:zoe", "", ""},
 		{"token-gen --service Notes --read-only", "Read-only Token for service notes (shown once):\n\n  ten_fresh\n", "token service notes: read-only"},
 		{"token-gen --expires 30d", "Admin token (shown once):\n\n  ten_fresh\n", "token admin : for 720h0m0s"},
 		{"token list", "ID            SCOPE               FOR     CREATED     EXPIRES                     DESCRIPTION\n" +
@@ -164,6 +167,8 @@ func TestContract_FailuresExitWithOneAndUsageWithTwo(t *testing.T) {
 		{"weight notes:alice half", 1, `weight "half"`},
 		{"weight nonsense 1", 1, "not a valid name"},
 		{"logs --level debug", 1, "stdout or stderr is expected"},
+		{"events a/b:c", 1, "not a valid name"},
+		{"events --limit 0", 1, "from 1 to 10000"},
 		{"logs --limit 0", 1, "from 1 to 10000"},
 		{"token-gen --tenant a/b", 1, "not a valid name"},
 		{"token-gen --service a/b", 1, "not a valid name"},

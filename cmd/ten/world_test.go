@@ -148,6 +148,23 @@ func (h *fakeHost) Route(_ context.Context, from, to conf.Instance) error {
 	return h.did("route %s %s", from, to)
 }
 
+func (h *fakeHost) Events() []actors.Occurrence {
+	return []actors.Occurrence{
+		{Number: 1, Time: time.UnixMilli(1000), Name: conf.Instance{Service: "notes", ID: "alice"}, To: actors.Queued, Event: actors.EventWake},
+		{Number: 2, Time: time.UnixMilli(2000), Name: conf.Instance{Service: "notes", ID: "bob"}, From: actors.Running, To: actors.Stopping, Event: actors.EventDied, Reason: "exit\x1b[2J status 3"},
+	}
+}
+
+func (h *fakeHost) FollowEvents(context.Context) <-chan actors.Occurrence {
+	c := make(chan actors.Occurrence, 3)
+	for _, o := range h.Events() {
+		c <- o
+	}
+	c <- actors.Occurrence{Number: 9, Time: time.UnixMilli(3000), Name: conf.Instance{Service: "notes", ID: "carol"}, From: actors.Running, To: actors.Draining, Event: actors.EventIdle}
+	close(c)
+	return c
+}
+
 func (h *fakeHost) Token(plain string) (ledger.Token, bool) {
 	return ledger.Token{Scope: ledger.ScopeAdmin}, plain == h.options.AdminToken
 }
