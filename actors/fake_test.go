@@ -363,7 +363,7 @@ func open(t *testing.T, dir string, config *conf.Config, s *stage) *Host {
 	h, err := NewHost(Options{
 		Config: config, DataDir: filepath.Join(dir, "data"), RunDir: filepath.Join(dir, "run"), Domain: "example.com",
 		Log:   zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.InfoLevel),
-		Conns: func(sandbox.Endpoint) io.Closer { return nobodysConns{} },
+		Conns: func(sandbox.Endpoint, conf.Front) io.Closer { return nobodysConns{} },
 		Probe: s.prober, launcher: s,
 	})
 	if err != nil {

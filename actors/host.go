@@ -32,7 +32,7 @@ type Options struct {
 	Log        zerolog.Logger
 
 	// Conns makes the edge's connections to one generation of a tenant.
-	Conns func(sandbox.Endpoint) io.Closer
+	Conns func(sandbox.Endpoint, conf.Front) io.Closer
 	// Probe is a health check: a GET of path that is answered 2xx before ctx ends.
 	Probe func(ctx context.Context, e sandbox.Endpoint, path, host string) error
 	// Observe is told of every transition, in the tenant's turn: it must not

@@ -222,7 +222,7 @@ func (t *tenant) listening(m *ready) {
 	l.health = health{always: t.cell.config().Health == ""}
 	l.way = &Way{
 		Generation: l.gen, Endpoint: m.endpoint, RequestTimeout: t.cell.config().RequestTimeout,
-		Conns: t.h.o.Conns(m.endpoint),
+		Conns: t.h.o.Conns(m.endpoint, t.cell.config().Front),
 	}
 	t.step(EventReady, ThenKeep)
 }

@@ -36,6 +36,7 @@ type Settings struct {
 	LogMaxBytes         int64    // per tenant
 	UIDBase             uint32
 	TLS                 TLS
+	Clients             Clients
 }
 
 // TLS is [settings.tls] (or tls.* keys): parsed here, used by the edge issue.
@@ -132,6 +133,7 @@ type Service struct {
 	StoragePersist  bool
 	Mounts          []Mount
 	Rootfs          string // absolute; "" = the host's
+	Front           Front
 }
 
 // Mount is one entry of a service's mounts.

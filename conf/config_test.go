@@ -48,13 +48,15 @@ func TestParse_DefaultsAreThoseOfTheContract(t *testing.T) {
 		BackoffBase: time.Second, BackoffMax: time.Minute, CircuitCooldown: time.Minute,
 		QueueTimeout: 30 * time.Second, MaxConcurrentStarts: 2 * runtime.GOMAXPROCS(0),
 		LogMaxBytes: 8 << 20, UIDBase: 1900000000,
-		TLS: TLS{CacheDir: filepath.Join(data, "acme"), HTTPSPort: 443, HTTPPort: 80},
+		TLS:     TLS{CacheDir: filepath.Join(data, "acme"), HTTPSPort: 443, HTTPPort: 80},
+		Clients: DefaultClients(),
 	})
 	same(t, c.Services, map[string]*Service{"notes": {
 		Name: "notes", Line: 1, Command: "app", Argv: []string{"app"},
 		Isolation: IsolationNamespace, Restart: RestartOnFailure,
 		StartupTimeout: 10 * time.Second, RequestTimeout: 30 * time.Second,
 		Apex: ApexWeighted, Listen: ListenAuto, CreateOnRequest: CreateAuto, StoragePersist: true,
+		Front: Front{MaxUpgrades: 1000},
 	}})
 	same(t, c.Instances, []Instance(nil))
 	same(t, c.Routing, Routing{Subdomain: map[string]string{}, Path: map[string]string{}})
@@ -149,6 +151,7 @@ func TestParse_EveryKeyIsUnderstood(t *testing.T) {
 		LogMaxBytes: 1 << 20, UIDBase: 70000,
 		TLS: TLS{Enabled: true, ACMEEmail: "me@example.com", Domain: "example.com", CacheDir: filepath.Join(wd(t), "certs"),
 			DNSProvider: "cloudflare", Staging: true, HTTPSPort: 8443, HTTPPort: 8080},
+		Clients: DefaultClients(),
 	})
 	same(t, *c.Services["notes"], Service{
 		Name: "notes", Line: 27, Command: "/usr/bin/python 3",
@@ -160,7 +163,7 @@ func TestParse_EveryKeyIsUnderstood(t *testing.T) {
 		Apex: "alice", Listen: ListenAuto, CreateOnRequest: CreateAlways,
 		MemoryLimitMB: 256, CPUShares: 100, StorageQuotaMB: 1024,
 		Mounts: []Mount{{filepath.Join(wd(t), "assets"), "/assets", true}, {"/b", "/c", false}},
-		Rootfs: filepath.Join(wd(t), "root"),
+		Rootfs: filepath.Join(wd(t), "root"), Front: Front{MaxUpgrades: 1000},
 	})
 	same(t, c.Services["old"].Argv, []string{"sh", "-c", `exec app --color "#fff"`, "#", "no", "comment"})
 	same(t, c.Services["old"].CreateOnRequest, CreateNever)

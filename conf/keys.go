@@ -67,7 +67,7 @@ func fill[T any](v value, keys []key[T], into *T) {
 // would end every request before it began.
 const instant = 0.001
 
-var settingsKeys = []key[Settings]{
+var settingsKeys = append([]key[Settings]{
 	// Beside the file that the operator is looking at.
 	row("data_dir", absolute, "", func(s *Settings) *string { return &s.DataDir }),
 	// Depends on the user and on systemd: cmd/ten finds it.
@@ -99,7 +99,7 @@ var settingsKeys = []key[Settings]{
 	// bound keeps out of the system's own accounts, the upper leaves a million.
 	row("uid_base", whole[uint32](1000, math.MaxUint32-1_000_000), 1_900_000_000, func(s *Settings) *uint32 { return &s.UIDBase }),
 	table("tls", tlsKeys, func(s *Settings) *TLS { return &s.TLS }),
-}
+}, clientKeys...)
 
 var tlsKeys = []key[TLS]{
 	// It needs a domain and an address for the certificate authority.
@@ -116,7 +116,7 @@ var tlsKeys = []key[TLS]{
 	row("http_port", whole[int](1, 65535), 80, func(t *TLS) *int { return &t.HTTPPort }),
 }
 
-var serviceKeys = []key[Service]{
+var serviceKeys = append([]key[Service]{
 	row("command", text, "", func(s *Service) *string { return &s.Command }),
 	row("args", list(text), nil, func(s *Service) *[]string { return &s.Argv }), // settle puts the command in front
 	// Tenants are strangers to each other.
@@ -155,4 +155,4 @@ var serviceKeys = []key[Service]{
 	ignored[Service]("vsock_port"),
 	ignored[Service]("kernel"),
 	ignored[Service]("image"),
-}
+}, frontKeys...)

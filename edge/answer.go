@@ -26,25 +26,52 @@ type answer struct {
 	http10 bool
 	close  bool // the connection cannot be used after this
 	nom    nominated
+	kind   []byte // Content-Type
+	offers []byte // Upgrade
 }
 
-// read reads one head, and skips interim answers (1xx). method decides whether
+// maxInterim bounds the interim answers (1xx) to one request.
+const maxInterim = 64
+
+// read reads one head, which may be an interim one (1xx). method decides whether
 // there is a body.
 func (a *answer) read(br *bufio.Reader, method []byte) error {
-	for {
-		if err := a.readHead(br); err != nil {
+	if err := a.readHead(br); err != nil {
+		return err
+	}
+	return a.parse(method)
+}
+
+// readFinal reads heads up to the one that is the answer. Each before it is given
+// to interim. upgrade is what the request asked to switch to; nil = nothing.
+func (a *answer) readFinal(br *bufio.Reader, method, upgrade []byte, interim func() error) error {
+	for range maxInterim {
+		switch err := a.read(br, method); {
+		case err != nil:
 			return err
-		}
-		if err := a.parse(method); err != nil {
-			return err
-		}
-		if a.status == 101 {
-			return fmt.Errorf("%w: it switches protocols, which nobody asked for", errAnswer)
-		}
-		if a.status >= 200 {
+		case a.status == 101:
+			return a.checkSwitch(upgrade)
+		case a.status >= 200:
 			return nil
 		}
+		if err := interim(); err != nil {
+			return err
+		}
 	}
+	return fmt.Errorf("%w: more than %d interim answers", errAnswer, maxInterim)
+}
+
+// checkSwitch: a protocol that was not asked for is spoken by nobody on the other side.
+func (a *answer) checkSwitch(upgrade []byte) error {
+	if a.http10 || !a.nom.upgrade || len(a.offers) == 0 {
+		return fmt.Errorf("%w: a 101 that does not say what it switches to", errAnswer)
+	}
+	asked := false
+	eachListed(upgrade, func(protocol []byte) { asked = asked || bytes.EqualFold(protocol, a.offers) })
+	if !asked {
+		return fmt.Errorf("%w: it switches to %.40q, which nobody asked for", errAnswer, a.offers)
+	}
+	return nil
 }
 
 // readHead gathers raw up to the empty line.
@@ -95,6 +122,10 @@ func (a *answer) parse(method []byte) error {
 			if !a.nom.add(value) {
 				return fmt.Errorf("%w: too many names in Connection", errAnswer)
 			}
+		case is(name, "content-type"):
+			a.kind = value
+		case is(name, "upgrade"):
+			a.offers = value
 		}
 		return nil
 	})
@@ -143,6 +174,10 @@ func (a *answer) bodiless(method []byte) bool {
 	return string(method) == "HEAD" || a.status == 204 || a.status == 304 || a.status < 200
 }
 
+// streams reports server-sent events: an answer that goes on for as long as both
+// sides like.
+func (a *answer) streams() bool { return hasPrefix(a.kind, "text/event-stream") }
+
 // head appends the answer's head as the client gets it. framing is how the body
 // goes on to this client: bytes, chunked, or untilClose. close: the connection
 // ends after it.
@@ -151,6 +186,10 @@ func (a *answer) head(b []byte, framing int64, close bool) []byte {
 	b = strconv.AppendInt(b, int64(a.status), 10)
 	b = append(append(append(b, ' '), a.reason...), "\r\n"...)
 	_ = eachField(a.raw[a.lines:], func(name, value []byte) error {
+		if is(name, "trailer") && framing == chunked {
+			b = field(b, name, value) // those fields will come
+			return nil
+		}
 		if hopByHop(name) || a.nom.has(name) || is(name, "content-length") {
 			return nil
 		}
@@ -160,11 +199,23 @@ func (a *answer) head(b []byte, framing int64, close bool) []byte {
 	switch {
 	case framing == chunked:
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
-	case a.says >= 0 && a.status != 204: // which has none (RFC 9110, section 8.6)
+	case a.says >= 0 && a.status >= 200 && a.status != 204: // which have none (RFC 9110, section 8.6)
 		b = append(b, "Content-Length: "...)
 		b = append(strconv.AppendInt(b, a.says, 10), "\r\n"...)
 	}
-	if close {
+	return a.connection(b, close)
+}
+
+// connection appends what this hop says for itself, and the end of the head.
+func (a *answer) connection(b []byte, close bool) []byte {
+	switch upgrades := a.offers != nil && (a.status == 101 || a.status == 426); { // which must say to what
+	case upgrades && close:
+		b = append(b, "Connection: Upgrade, close\r\n"...)
+		b = field(b, []byte("Upgrade"), a.offers)
+	case upgrades:
+		b = append(b, "Connection: Upgrade\r\n"...)
+		b = field(b, []byte("Upgrade"), a.offers)
+	case close:
 		b = append(b, "Connection: close\r\n"...)
 	}
 	return append(b, "\r\n"...)

@@ -22,7 +22,16 @@ type bodyReader struct {
 	mode int64 // what the head said: bytes, chunked, untilClose
 	edge bool  // a chunk's data has ended, the CR LF after it has not been read
 	done bool
+
+	limit   int64  // of all data; 0 = none
+	total   int64  // of data, when there is a limit
+	trailer []byte // lines after the last chunk, checked, without the empty one
+
+	heard func([]byte) // is told of all data; nil = nobody
 }
+
+// errTooLarge is a body that goes beyond its limit.
+var errTooLarge = errors.New("the body is larger than max_body_mb")
 
 func newBodyReader(br *bufio.Reader, length int64) bodyReader {
 	b := bodyReader{br: br, mode: length}
@@ -36,6 +45,14 @@ func newBodyReader(br *bufio.Reader, length int64) bodyReader {
 }
 
 func (b *bodyReader) Read(p []byte) (int, error) {
+	n, err := b.read(p)
+	if n > 0 && b.heard != nil {
+		b.heard(p[:n])
+	}
+	return n, err
+}
+
+func (b *bodyReader) read(p []byte) (int, error) {
 	if b.done {
 		return 0, io.EOF
 	}
@@ -117,9 +134,14 @@ func (b *bodyReader) nextChunk() error {
 		return fmt.Errorf("bad chunk size %.20q", line)
 	}
 	if size == 0 {
-		err := b.skipTrailer()
+		err := b.readTrailer()
 		b.done = err == nil
 		return err
+	}
+	if b.limit > 0 {
+		if b.total += size; b.total > b.limit {
+			return errTooLarge
+		}
 	}
 	b.left = size
 	return nil
@@ -160,13 +182,43 @@ func (b *bodyReader) endOfLine() error {
 	return err
 }
 
-func (b *bodyReader) skipTrailer() error {
-	for n := 0; n < maxTrailer; {
+// readTrailer keeps the fields after the last chunk.
+func (b *bodyReader) readTrailer() error {
+	for len(b.trailer) < maxTrailer {
 		line, err := b.line()
-		if err != nil || len(line) == 0 {
+		if err != nil {
 			return err
 		}
-		n += len(line)
+		if len(line) == 0 {
+			return eachField(b.trailer, func(_, _ []byte) error { return nil })
+		}
+		b.trailer = append(append(b.trailer, line...), "\r\n"...)
 	}
 	return errors.New("a trailer that is too long")
+}
+
+// appendTrailer appends the last chunk and the fields after it that may pass: none
+// that frame, route or authorize, which belong into a head (RFC 9110, section 6.5.1).
+func (b *bodyReader) appendTrailer(to []byte) []byte {
+	to = append(to, "0\r\n"...)
+	_ = eachField(b.trailer, func(name, value []byte) error {
+		if !headOnly(name) {
+			to = field(to, name, value)
+		}
+		return nil
+	})
+	return append(to, "\r\n"...)
+}
+
+// headOnly are the fields that mean nothing good in a trailer.
+func headOnly(name []byte) bool {
+	if hopByHop(name) || bytes.IndexByte(name, '_') >= 0 || hasPrefix(name, "x-forwarded-") || hasPrefix(name, "content-") {
+		return true
+	}
+	for _, other := range [...]string{"host", "forwarded", "authorization", "cookie", "set-cookie", "expect", "range", "x-request-id"} {
+		if is(name, other) {
+			return true
+		}
+	}
+	return false
 }

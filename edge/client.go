@@ -1,87 +1,137 @@
 package edge
 
 import (
-	"context"
+	"bytes"
 	"errors"
 	"io"
 	"net"
-	"sync"
+	"net/netip"
+	"os"
 	"sync/atomic"
-	"syscall"
 	"time"
 
-	"github.com/rs/zerolog"
+	"tenement/conf"
 )
 
-// client is a visitor's connection. Forwarded answers are written straight to
-// it; the empty answer that fasthttp then writes for itself is swallowed.
+// client is a visitor's connection. It finds the heads of requests itself and
+// gives the server those and nothing else: bodies are read, and answers written,
+// past it. The empty answer that it then writes for itself is swallowed.
 type client struct {
 	net.Conn
-	swallow bool        // the next Write is fasthttp's own
-	ended   atomic.Bool // a Read met the end, or an error
-	lingers bool        // what the client still sends is read away before the end
-	begun   atomic.Bool // it has said something
-	crowd   *crowd
+	crowd  *crowd
+	limits *conf.Clients
+	place  netip.Prefix // where the crowd counts it
+
+	in       inlet
+	begun    atomic.Bool // it has said something
+	requests int         // that were taken over
+
+	head  []byte // what the server may still read
+	owed  bool   // a head was given out and its request not taken over yet
+	fault *fault // why there is no further head
+
+	writing deadline
+	swallow bool // the next Write is the server's own
+	lingers bool // what the client still sends is read away before the end
 }
 
-// crowd is every client that is connected, for the end of the server.
-type crowd struct {
-	mu      sync.Mutex
-	clients map[*client]struct{}
-}
-
-func (c *crowd) join(v *client) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.clients[v] = struct{}{}
-}
-
-func (c *crowd) leave(v *client) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.clients, v)
-}
-
-// end closes the connections of those who have said nothing yet, or of all.
-func (c *crowd) end(all bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for v := range c.clients {
-		if all || !v.begun.Load() {
-			v.Conn.Close()
-		}
-	}
+func newClient(conn net.Conn, crowd *crowd, limits *conf.Clients) *client {
+	c := &client{Conn: conn, crowd: crowd, limits: limits}
+	c.in.prepare(conn, limits)
+	return c
 }
 
 // lingerTime is how long a client may go on sending what nobody wants.
 const lingerTime = time.Second
 
-// Read notes the end: fasthttp's body reader takes an early end for a whole
-// message, the forwarder must not.
+// errTwoReadings is a request whose head ends in one place for the server and in
+// another for us: nobody knows what it says.
+var errTwoReadings = errors.New("the end of the head is ambiguous")
+
+// Read gives the server the next head, which it waits for. With a broken one the
+// server gets the first byte and then the error, so that it answers.
 func (c *client) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if n > 0 && !c.begun.Load() {
-		c.begun.Store(true)
+	if len(c.head) == 0 {
+		switch {
+		case c.fault != nil:
+			return 0, c.fault
+		case c.owed:
+			c.fault = &fault{400, errTwoReadings.Error()}
+			return 0, c.fault
+		}
+		if err := c.nextHead(); err != nil {
+			return 0, err
+		}
 	}
-	if err != nil {
-		c.ended.Store(true)
-	}
-	return n, err
+	n := copy(p, c.head)
+	c.head = c.head[n:]
+	return n, nil
 }
 
-// Write is what fasthttp calls; with ReduceMemoryUsage once for each answer.
+// nextHead waits for a whole head.
+func (c *client) nextHead() error {
+	idle := c.limits.IdleTimeout
+	if !c.begun.Load() {
+		idle = c.limits.HeaderTimeout
+	}
+	if err := c.in.await(idle); err != nil {
+		return err
+	}
+	c.begun.Store(true)
+	head, f := c.in.findHead(c.limits)
+	if f != nil && len(head) == 0 {
+		return f // nothing that could be answered
+	}
+	c.head, c.fault, c.owed = head, f, true
+	return nil
+}
+
+// take gives the handler the header lines of the request that the server has
+// read; they live until the body is read, or until done.
+func (c *client) take() []byte {
+	c.owed = false
+	c.requests++
+	head := c.in.takeHead()
+	_, lines, _ := bytes.Cut(head, []byte("\n"))
+	return lines
+}
+
+// done ends a request.
+func (c *client) done() { c.in.rest() }
+
+var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
+
+// Write is what the server calls, once for each answer. Between a head and its
+// handler it says "100 Continue" by itself, which is the tenant's to say.
 func (c *client) Write(p []byte) (int, error) {
-	if c.swallow {
+	if c.swallow || c.owed && bytes.Equal(p, continueLine) {
 		c.swallow = false
 		return len(p), nil
 	}
-	return c.Conn.Write(p)
+	if err := c.send(p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
-// send writes what the edge has to say itself.
+// send writes to the client, for as long as it takes enough in WriteTimeout.
 func (c *client) send(p []byte) error {
-	_, err := c.Conn.Write(p)
-	return err
+	for {
+		if err := c.writing.set(c.Conn.SetWriteDeadline, c.limits.WriteTimeout); err != nil {
+			return err
+		}
+		n, err := c.Conn.Write(p)
+		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || c.writing.cut.Load() || n < quota(c.limits.MinRate, c.limits.WriteTimeout) {
+			return err
+		}
+		p = p[n:]
+	}
+}
+
+// mute ends what is being written, and all that would be.
+func (c *client) mute() {
+	c.writing.cut.Store(true)
+	_ = c.Conn.SetWriteDeadline(past)
 }
 
 // Close ends the connection. Bytes left unread would make the kernel reset it,
@@ -89,7 +139,7 @@ func (c *client) send(p []byte) error {
 func (c *client) Close() error {
 	c.crowd.leave(c)
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.lingers && half.CloseWrite() == nil {
-		_ = c.SetReadDeadline(time.Now().Add(lingerTime))
+		_ = c.Conn.SetReadDeadline(time.Now().Add(lingerTime))
 		_, _ = io.Copy(io.Discard, c.Conn)
 	}
 	return c.Conn.Close()
@@ -104,101 +154,39 @@ func (c *client) abort() {
 	c.Conn.Close()
 }
 
-// acceptor hands visitors' connections to the server. It survives the want of
-// file descriptors: a spare one is kept to turn the excess away with a 503.
-type acceptor struct {
-	net.Listener
-	log   zerolog.Logger
-	base  context.Context // ends a pause
-	crowd *crowd
-	spare int // a descriptor; -1 = none
+// deadline is that of one direction of a connection. It is moved only when that
+// makes a difference: moving it on each request would cost more than reading one.
+type deadline struct {
+	at  time.Time
+	cut atomic.Bool // somebody else has ended this direction
 }
 
-// Pauses between tries to accept when the kernel has no room.
-const (
-	firstPause = 5 * time.Millisecond
-	maxPause   = 250 * time.Millisecond
-)
+// past is a deadline that has been.
+var past = time.Unix(1, 0)
 
-// newAcceptor wraps a listener; release gives the spare descriptor back.
-func newAcceptor(base context.Context, l net.Listener, c *crowd, log zerolog.Logger) *acceptor {
-	return &acceptor{Listener: l, log: log, base: base, crowd: c, spare: openSpare()}
-}
-
-// release is called when nobody accepts any more.
-func (a *acceptor) release() {
-	if a.spare >= 0 {
-		syscall.Close(a.spare)
-		a.spare = -1
-	}
-}
-
-func openSpare() int {
-	fd, err := syscall.Open("/dev/null", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
-	if err != nil {
-		return -1
-	}
-	return fd
-}
-
-// Accept is called by one goroutine.
-func (a *acceptor) Accept() (net.Conn, error) {
-	for pause := firstPause; ; pause = min(2*pause, maxPause) {
-		conn, err := a.Listener.Accept()
-		if err == nil {
-			c := &client{Conn: conn, crowd: a.crowd}
-			a.crowd.join(c)
-			return c, nil
-		}
-		if !scarce(err) || a.base.Err() != nil {
-			return nil, err
-		}
-		a.log.Warn().Err(err).Msg("cannot accept a connection")
-		a.turnAway()
-		select {
-		case <-time.After(pause):
-		case <-a.base.Done():
+// set moves the deadline to a time from now; 0 = none.
+func (d *deadline) set(move func(time.Time) error, in time.Duration) error {
+	var at time.Time
+	if in > 0 {
+		at = time.Now().Add(in)
+		if later := at.Sub(d.at); later >= 0 && later <= in/16 {
+			return nil
 		}
 	}
-}
-
-// scarce reports errors that pass.
-func scarce(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
-		errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM)
-}
-
-const turnedAway = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-
-// maxTurnedAway bounds how many are turned away before descriptors are tried again.
-const maxTurnedAway = 64
-
-// turnAway answers those who wait with the spare descriptor, one by one.
-func (a *acceptor) turnAway() {
-	d, ok := a.Listener.(interface{ SetDeadline(time.Time) error })
-	if !ok {
-		return
+	if at.Equal(d.at) {
+		return nil
 	}
-	defer func() { _ = d.SetDeadline(time.Time{}) }()
-	for range maxTurnedAway {
-		a.release()
-		if err := d.SetDeadline(time.Now().Add(firstPause)); err != nil {
-			return
-		}
-		conn, err := a.Listener.Accept()
-		if err == nil {
-			a.refuse(conn)
-		}
-		if a.spare = openSpare(); err != nil || a.spare < 0 {
-			return
-		}
+	d.at = at
+	if err := move(at); err != nil {
+		return err
 	}
+	if d.cut.Load() {
+		return move(past)
+	}
+	return nil
 }
 
-// refuse reads what has come of a request, so that the answer is not lost with it.
-func (a *acceptor) refuse(conn net.Conn) {
-	_ = conn.SetDeadline(time.Now().Add(firstPause))
-	_, _ = conn.Read(make([]byte, 4<<10))
-	_, _ = conn.Write([]byte(turnedAway))
-	conn.Close()
+// quota is how many bytes have to move in a time.
+func quota(rate int, in time.Duration) int {
+	return int(int64(rate) * int64(in/time.Millisecond) / 1000)
 }

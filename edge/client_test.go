@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"tenement/conf"
 )
 
 // poor is a listener without descriptors: each of the first accepts fails.
@@ -46,7 +48,12 @@ func newPoor(t *testing.T, fails int64, err error) *poor {
 	return p
 }
 
-func newCrowd() *crowd { return &crowd{clients: map[*client]struct{}{}} }
+func anyCrowd() *crowd { return newCrowd(0, nil) }
+
+// clientOf is a client without limits on a connection.
+func clientOf(conn net.Conn) *client {
+	return newClient(conn, anyCrowd(), &conf.Clients{MaxHeader: 16 << 10})
+}
 
 func TestAcceptor_AWantOfDescriptorsPassesWithoutSpinning(t *testing.T) {
 	for _, errno := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
@@ -54,7 +61,7 @@ func TestAcceptor_AWantOfDescriptorsPassesWithoutSpinning(t *testing.T) {
 			t.Parallel()
 			l := newPoor(t, 6, errno)
 			var log syncBuffer
-			a := newAcceptor(t.Context(), l, newCrowd(), zerolog.New(&log))
+			a := newAcceptor(t.Context(), l, anyCrowd(), &conf.Clients{}, zerolog.New(&log))
 			defer a.release()
 			began := time.Now()
 			visitor, err := net.Dial("tcp", l.Addr().String())
@@ -88,7 +95,7 @@ func TestAcceptor_AWantOfDescriptorsPassesWithoutSpinning(t *testing.T) {
 func TestAcceptor_TheExcessIsTurnedAwayWithAReason(t *testing.T) {
 	t.Parallel()
 	l := newPoor(t, 1, syscall.EMFILE)
-	a := newAcceptor(t.Context(), l, newCrowd(), zerolog.Nop())
+	a := newAcceptor(t.Context(), l, anyCrowd(), &conf.Clients{}, zerolog.Nop())
 	var visitors []net.Conn
 	for range 3 {
 		c, err := net.Dial("tcp", l.Addr().String())
@@ -118,14 +125,14 @@ func TestAcceptor_TheExcessIsTurnedAwayWithAReason(t *testing.T) {
 
 func TestAcceptor_OtherErrorsEndIt(t *testing.T) {
 	t.Parallel()
-	a := newAcceptor(t.Context(), newPoor(t, 1, syscall.EINVAL), newCrowd(), zerolog.Nop())
+	a := newAcceptor(t.Context(), newPoor(t, 1, syscall.EINVAL), anyCrowd(), &conf.Clients{}, zerolog.Nop())
 	defer a.release()
 	if _, err := a.Accept(); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("got %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	b := newAcceptor(ctx, newPoor(t, 1<<40, syscall.EMFILE), newCrowd(), zerolog.Nop())
+	b := newAcceptor(ctx, newPoor(t, 1<<40, syscall.EMFILE), anyCrowd(), &conf.Clients{}, zerolog.Nop())
 	defer b.release()
 	if _, err := b.Accept(); !errors.Is(err, syscall.EMFILE) {
 		t.Errorf("a server that ends waits for descriptors: %v", err)
@@ -135,7 +142,8 @@ func TestAcceptor_OtherErrorsEndIt(t *testing.T) {
 func TestClient_OneWriteIsSwallowedAndNotTheNext(t *testing.T) {
 	t.Parallel()
 	here, there := pairOf(t)
-	c := &client{Conn: here, crowd: newCrowd(), swallow: true}
+	c := clientOf(here)
+	c.swallow = true
 	if n, err := c.Write([]byte("fasthttp's own")); n != 14 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
@@ -149,7 +157,8 @@ func TestClient_OneWriteIsSwallowedAndNotTheNext(t *testing.T) {
 func TestClient_AnEndWithUnreadBytesKeepsTheAnswer(t *testing.T) {
 	t.Parallel()
 	here, there := pairOf(t)
-	c := &client{Conn: here, crowd: newCrowd(), lingers: true}
+	c := clientOf(here)
+	c.lingers = true
 	_, _ = there.Write(make([]byte, 100<<10))
 	_ = c.send([]byte("the answer"))
 	closed := make(chan struct{})
@@ -164,7 +173,8 @@ func TestClient_AnEndWithUnreadBytesKeepsTheAnswer(t *testing.T) {
 func TestClient_LingeringIsBounded(t *testing.T) {
 	t.Parallel()
 	here, there := pairOf(t)
-	c := &client{Conn: here, crowd: newCrowd(), lingers: true}
+	c := clientOf(here)
+	c.lingers = true
 	go func() {
 		for {
 			if _, err := there.Write(make([]byte, 1<<10)); err != nil {
@@ -181,7 +191,8 @@ func TestClient_LingeringIsBounded(t *testing.T) {
 func TestClient_AnAbortIsAReset(t *testing.T) {
 	t.Parallel()
 	here, there := pairOf(t)
-	c := &client{Conn: here, crowd: newCrowd(), lingers: true}
+	c := clientOf(here)
+	c.lingers = true
 	_ = c.send([]byte("HTTP/1.1 200 OK\r\n\r\nhalf of it"))
 	c.abort()
 	if _, err := io.ReadAll(there); !errors.Is(err, syscall.ECONNRESET) {
@@ -192,8 +203,8 @@ func TestClient_AnAbortIsAReset(t *testing.T) {
 func TestCrowd_EndsTheSilentFirstAndThenAll(t *testing.T) {
 	t.Parallel()
 	l := newPoor(t, 0, nil)
-	crowd := newCrowd()
-	a := newAcceptor(t.Context(), l, crowd, zerolog.Nop())
+	crowd := anyCrowd()
+	a := newAcceptor(t.Context(), l, crowd, &conf.Clients{MaxHeader: 1 << 10}, zerolog.Nop())
 	defer a.release()
 	var here, there [3]net.Conn
 	for i := range here {
@@ -208,7 +219,7 @@ func TestCrowd_EndsTheSilentFirstAndThenAll(t *testing.T) {
 		defer here[i].Close()
 	}
 	for i := range 2 {
-		_, _ = there[i].Write([]byte("x"))
+		_, _ = there[i].Write([]byte("GET / HTTP/1.1\r\n\r\n"))
 		_, _ = here[i].Read(make([]byte, 1))
 	}
 	here[0].Close()

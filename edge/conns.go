@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"tenement/conf"
 	"tenement/sandbox"
 )
 
@@ -36,7 +37,9 @@ type conns struct {
 	endpoint sandbox.Endpoint
 	idle     atomic.Pointer[resting]
 	closed   atomic.Bool
-	sweeping atomic.Bool // a sweep of idle ones is due
+	sweeping atomic.Bool   // a sweep of idle ones is due
+	places   chan struct{} // max_connections: one for each that is in use; nil = no limit
+	upgrades atomic.Int64  // connections that speak another protocol now
 
 	// strained counts new connections that have waited long for a first answer.
 	// A tenant that serves one connection at a time would never come to them
@@ -62,7 +65,42 @@ type upstream struct {
 
 // NewConns makes the pool for one generation of a tenant. Close closes what
 // idles; what is in use is closed when it is given back.
-func NewConns(e sandbox.Endpoint) io.Closer { return &conns{endpoint: e} }
+func NewConns(e sandbox.Endpoint, f conf.Front) io.Closer {
+	c := &conns{endpoint: e}
+	if f.MaxConnections > 0 {
+		c.places = make(chan struct{}, f.MaxConnections)
+	}
+	return c
+}
+
+// enter waits for a place, where there is a limit. leave gives it back, after the
+// connection: those that idle count as well.
+func (c *conns) enter(x *exchange, patience time.Duration) error {
+	if c.places == nil {
+		return nil
+	}
+	select {
+	case c.places <- struct{}{}:
+		return nil
+	default:
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case c.places <- struct{}{}:
+		return nil
+	case <-x.context(context.Background()).Done():
+		return errGone
+	case <-timer.C:
+		return errBusy
+	}
+}
+
+func (c *conns) leave() {
+	if c.places != nil {
+		<-c.places
+	}
+}
 
 func (c *conns) Close() error {
 	c.closed.Store(true)
@@ -139,7 +177,11 @@ func (c *conns) put(u *upstream) {
 }
 
 // sweep closes what has idled too long and comes again while something idles.
+// Nobody enters meanwhile: who found nothing idle would dial.
 func (c *conns) sweep() {
+	for range c.hold() {
+		defer c.leave()
+	}
 	var young *resting
 	for r := c.idle.Swap(nil); r != nil; {
 		next := r.next
@@ -164,6 +206,18 @@ func (c *conns) sweep() {
 	if c.idle.Load() != nil && !c.sweeping.Swap(true) {
 		time.AfterFunc(idleTime, c.sweep)
 	}
+}
+
+// hold takes all free places.
+func (c *conns) hold() (taken int) {
+	for taken = range cap(c.places) {
+		select {
+		case c.places <- struct{}{}:
+		default:
+			return taken
+		}
+	}
+	return cap(c.places)
 }
 
 func (c *conns) push(r *resting) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tenement/conf"
 	"tenement/sandbox"
 )
 
@@ -19,7 +20,7 @@ func echoing(t *testing.T, network string) *backend {
 }
 
 func poolTo(t *testing.T, b *backend) *conns {
-	c := NewConns(b.endpoint).(*conns)
+	c := NewConns(b.endpoint, conf.Front{}).(*conns)
 	t.Cleanup(func() { c.Close() })
 	return c
 }
@@ -187,7 +188,7 @@ func TestConns_OneConnectionHasOneUserAtATime(t *testing.T) {
 func TestConns_NobodyListensIsSaidAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, e := range []sandbox.Endpoint{{Network: "unix", Address: t.TempDir() + "/none"}, {Network: "tcp", Address: closedPort(t)}} {
-		if _, err := NewConns(e).(*conns).dial(t.Context()); err == nil {
+		if _, err := NewConns(e, conf.Front{}).(*conns).dial(t.Context()); err == nil {
 			t.Errorf("%v: dialled", e)
 		}
 	}

@@ -2,10 +2,12 @@ package edge
 
 import (
 	"context"
-	"io"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"tenement/actors"
+	"tenement/conf"
 )
 
 // watchAfter is how long a request may take before its client is watched: most
@@ -17,8 +19,13 @@ const watchAfter = 20 * time.Millisecond
 type exchange struct {
 	request
 	client *client
-	body   io.Reader // what the server reads of the client's body; nil = none
+	upload bodyReader // the client's body; done when there is none
 	answer answer
+
+	front *conf.Front // what the service asks for; never nil
+	door  *actors.Door
+	base  context.Context // the server's
+	use   *presence       // of what goes on for long; nil: the door is left at the end
 
 	started bool // something of the answer has been sent
 	ends    bool // the client's connection ends after this
@@ -37,12 +44,15 @@ type exchange struct {
 	strains bool   // that has been said to asked
 }
 
-var exchanges = sync.Pool{New: func() any { return &exchange{} }}
+// noFront is that of a request which found no service.
+var noFront conf.Front
+
+var exchanges = sync.Pool{New: func() any { return &exchange{upload: bodyReader{done: true}} }}
 
 // begin takes an exchange from the pool and starts the time to its watch.
 func begin(c *client, w *watcher) *exchange {
 	x := exchanges.Get().(*exchange)
-	x.client, x.watcher = c, w
+	x.client, x.watcher, x.front = c, w, &noFront
 	if x.timer == nil {
 		x.timer = time.AfterFunc(watchAfter, x.lag)
 	} else {
@@ -65,6 +75,7 @@ func (x *exchange) finish() {
 	if cancel := x.cancel.Swap(nil); cancel != nil {
 		(*cancel)()
 	}
+	x.client.done()
 	if stopped { // else the timer's call may still come, and must not meet the next request
 		x.forget()
 		exchanges.Put(x)
@@ -73,7 +84,8 @@ func (x *exchange) finish() {
 
 // forget makes an exchange as good as new, but for its timer and its buffer.
 func (x *exchange) forget() {
-	x.request, x.client, x.body = request{nom: nominated{names: x.request.nom.names[:0]}}, nil, nil
+	x.request, x.client = request{nom: nominated{names: x.request.nom.names[:0]}}, nil
+	x.upload, x.door, x.base = bodyReader{done: true}, nil, nil
 	x.answer = answer{raw: x.answer.raw[:0], nom: nominated{names: x.answer.nom.names[:0]}}
 	x.started, x.ends, x.over, x.late, x.number = false, false, false, false, 0
 	x.up.Store(nil)
@@ -126,6 +138,28 @@ func (x *exchange) strain() {
 	}
 }
 
+// unwatch leaves it to the exchange to notice that the client leaves.
+func (x *exchange) unwatch() {
+	x.mu.Lock()
+	x.over = true
+	number := x.number
+	x.number = 0
+	x.mu.Unlock()
+	if number != 0 {
+		x.watcher.remove(x.client.Conn, number)
+	}
+}
+
+// leave leaves the door that pass has entered.
+func (x *exchange) leave(door *actors.Door) {
+	if x.use != nil {
+		x.use.end()
+		x.use = nil
+		return
+	}
+	door.Leave()
+}
+
 // watch has the client watched from now on.
 func (x *exchange) watch() {
 	x.mu.Lock()
@@ -148,7 +182,7 @@ func (x *exchange) gone() {
 	if cancel := x.cancel.Load(); cancel != nil {
 		(*cancel)()
 	}
-	_ = x.client.SetWriteDeadline(time.Unix(1, 0)) // it may not read any more either
+	x.client.mute() // it may not read any more either
 }
 
 // attach makes a connection to the tenant this exchange's own, to be killed

@@ -10,7 +10,7 @@ import (
 func newExchange(t *testing.T) (*exchange, *net.TCPConn) {
 	t.Helper()
 	here, there := pairOf(t)
-	return begin(&client{Conn: here}, newWatch(t)), there
+	return begin(clientOf(here), newWatch(t)), there
 }
 
 // The client leaves in the moment in which the answer is complete: either the
@@ -79,8 +79,8 @@ func TestExchange_TheNextOneStartsClean(t *testing.T) {
 	w := newWatch(t)
 	here, _ := pairOf(t)
 	for range 200 {
-		x := begin(&client{Conn: here}, w)
-		if x.left.Load() || x.over || x.late || x.strains || x.ends || x.started || x.number != 0 || x.asked != nil || x.body != nil || x.up.Load() != nil || x.cancel.Load() != nil || x.host != (hostname{}) || len(x.nom.names) != 0 || x.length != 0 {
+		x := begin(clientOf(here), w)
+		if x.left.Load() || x.over || x.late || x.strains || x.ends || x.started || x.number != 0 || x.asked != nil || !x.upload.done || x.up.Load() != nil || x.cancel.Load() != nil || x.host != (hostname{}) || len(x.nom.names) != 0 || x.length != 0 {
 			t.Fatalf("used: %+v", &x.request)
 		}
 		x.host, x.length, x.ends, x.started = hostname{name: "a"}, 5, true, true

@@ -78,6 +78,11 @@ func is(name []byte, lower string) bool {
 	return true
 }
 
+// hasPrefix is like is, for the beginning of a name.
+func hasPrefix(name []byte, lower string) bool {
+	return len(name) >= len(lower) && is(name[:len(lower)], lower)
+}
+
 // hopByHop are the headers that end at each hop (RFC 9110, section 7.6.1), and
 // those that only one hop can honour.
 func hopByHop(name []byte) bool {
@@ -117,8 +122,9 @@ const maxNominated = 32
 // nominated is what Connection headers named as hop-by-hop. Framing and Host
 // cannot be: a client would take them away from the request it came with.
 type nominated struct {
-	names [][]byte
-	close bool
+	names   [][]byte
+	close   bool
+	upgrade bool
 }
 
 // add reads one Connection header. False: it names more than anybody needs,
@@ -128,6 +134,8 @@ func (n *nominated) add(value []byte) bool {
 		switch {
 		case is(m, "close"):
 			n.close = true
+		case is(m, "upgrade"):
+			n.upgrade = true
 		case is(m, "keep-alive"), is(m, "host"), is(m, "content-length"), is(m, "transfer-encoding"):
 		default:
 			n.names = append(n.names, m)

@@ -24,6 +24,7 @@ var (
 	errNoRoom     = errors.New("no room for a connection to the tenant")
 	errGone       = errors.New("the client left")
 	errLate       = errors.New("no answer within request_timeout")
+	errBusy       = errors.New("max_connections of the tenant are in use")
 	errClientBody = errors.New("the client's body is broken")
 )
 
@@ -35,6 +36,16 @@ var (
 // errDial and errUnread leave it to the caller, who knows of other processes.
 func forward(x *exchange, way *actors.Way) error {
 	pool := way.Conns.(*conns)
+	if err := pool.enter(x, way.RequestTimeout); err != nil {
+		return err
+	}
+	defer pool.leave()
+	if x.request.upgrade != nil {
+		defer pool.upgrades.Add(-1)
+		if n := pool.upgrades.Add(1); x.front.MaxUpgrades > 0 && n > int64(x.front.MaxUpgrades) {
+			return errCrowded
+		}
+	}
 	u, err := ask(x, pool)
 	if err != nil {
 		return err
@@ -97,7 +108,7 @@ func (x *exchange) undialled(err error) error {
 // out by a goroutine of its own, so that an answer which comes early is seen.
 func converse(x *exchange, way *actors.Way, pool *conns, u *upstream) (err error) {
 	var sending *sender
-	if x.body != nil {
+	if !x.upload.done {
 		sending = startSender(x, u, way.RequestTimeout)
 	} else if err := u.SetReadDeadline(time.Now().Add(way.RequestTimeout)); err != nil {
 		u.kill()
@@ -129,6 +140,10 @@ func converse(x *exchange, way *actors.Way, pool *conns, u *upstream) (err error
 	if err := sending.answered(u); err != nil {
 		return x.explain(err)
 	}
+	if x.answer.status == 101 {
+		return x.splice(x.base, u, br, way.RequestTimeout)
+	}
+	x.ends = x.ends || sending.unfinished() && (x.expects || x.answer.status >= 300)
 	if err := relay(x, br); err != nil {
 		return x.explain(err)
 	}
@@ -144,7 +159,7 @@ func (x *exchange) hear(br *bufio.Reader, u *upstream) error {
 		}
 		return err
 	}
-	return x.answer.read(br, x.method)
+	return x.answer.readFinal(br, x.method, x.request.upgrade, x.interim)
 }
 
 // explain says whose end an error on the tenant's connection is.
@@ -156,6 +171,22 @@ func (x *exchange) explain(err error) error {
 		return errLate
 	}
 	return err
+}
+
+// interim relays an answer that is not the last one (RFC 9110, section 15.2). The
+// client has seen nothing yet of what it waits for.
+func (x *exchange) interim() error {
+	if x.http10 {
+		return nil
+	}
+	b := buffers.Get().(*[]byte)
+	defer buffers.Put(b)
+	*b = x.answer.head((*b)[:0], noBody, false)
+	if err := x.client.send(*b); err != nil {
+		x.left.Store(true)
+		return errGone
+	}
+	return nil
 }
 
 // relay sends the answer on: head and what is there of the body in one write,
@@ -173,6 +204,15 @@ func relay(x *exchange, br *bufio.Reader) error {
 	defer buffers.Put(out)
 	b := x.answer.head((*out)[:0], framing, x.ends)
 	body := newBodyReader(br, x.answer.length)
+	if !body.done && x.answer.streams() {
+		beat := &events{}
+		x.use = newPresence(x.base, x.door, func() { x.gone() })
+		body.heard = func(p []byte) {
+			if beat.beats(p) {
+				x.use.touch()
+			}
+		}
+	}
 	for !body.done {
 		if len(b) > 0 && (!body.ready() || cap(b)-len(b) < minRoom) {
 			if err := x.send(b); err != nil {
@@ -186,7 +226,7 @@ func relay(x *exchange, br *bufio.Reader) error {
 		}
 	}
 	if framing == chunked && !x.answer.bodiless(x.method) {
-		b = append(b, "0\r\n\r\n"...)
+		b = body.appendTrailer(b)
 	}
 	*out = b[:0]
 	return x.send(b)
@@ -314,10 +354,9 @@ func (s *sender) copy(x *exchange, u *upstream, timeout time.Duration) error {
 	out := buffers.Get().(*[]byte)
 	defer buffers.Put(out)
 	b := (*out)[:cap(*out)]
-	for sent := int64(0); ; {
-		n, err := x.body.Read(b[chunkRoom : len(b)-2])
-		sent += int64(n)
-		whole := x.length >= 0 && sent == x.length
+	for {
+		n, err := x.upload.Read(b[chunkRoom : len(b)-2])
+		whole := x.upload.done && err == nil
 		s.last.Store(whole)
 		if n > 0 {
 			if e := s.write(u, frame(b, n, x.length), timeout); e != nil {
@@ -328,20 +367,17 @@ func (s *sender) copy(x *exchange, u *upstream, timeout time.Duration) error {
 		case whole:
 			return u.SetWriteDeadline(time.Time{})
 		case err == io.EOF:
-			return s.finish(x, u, timeout)
+			return s.finish(x, u, b[:0], timeout)
 		case err != nil:
 			return fmt.Errorf("%w: %w", errClientBody, err)
 		}
 	}
 }
 
-// finish ends a body in chunks, if that is what the client did.
-func (s *sender) finish(x *exchange, u *upstream, timeout time.Duration) error {
-	if x.length != chunked || x.client.ended.Load() {
-		return fmt.Errorf("%w: %w", errClientBody, errTruncated)
-	}
+// finish ends a body in chunks.
+func (s *sender) finish(x *exchange, u *upstream, b []byte, timeout time.Duration) error {
 	s.last.Store(true)
-	if err := s.write(u, []byte("0\r\n\r\n"), timeout); err != nil {
+	if err := s.write(u, x.upload.appendTrailer(b), timeout); err != nil {
 		return err
 	}
 	return u.SetWriteDeadline(time.Time{})
@@ -378,14 +414,18 @@ func (s *sender) stop(x *exchange, u *upstream) bool {
 	if !s.ended() {
 		s.cut = true
 		u.kill()
-		_ = x.client.SetReadDeadline(time.Unix(1, 0))
+		x.client.in.cutOff()
 		<-s.done
+		x.ends = true
 	}
 	if s.fail != nil {
 		x.ends, x.client.lingers = true, true
 	}
 	return s.fail == nil
 }
+
+// unfinished reports that the body is still being sent.
+func (s *sender) unfinished() bool { return s != nil && !s.last.Load() }
 
 // ended reports whether the sender is done, or is so within a moment.
 func (s *sender) ended() bool {

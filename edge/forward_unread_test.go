@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"tenement/actors"
+	"tenement/conf"
 )
 
 // awaitBytes returns when something can be read, and reads nothing of it.
@@ -97,7 +98,7 @@ func TestUpstream_WhatCameAfterAnOrderlyEndIsUnread(t *testing.T) {
 				c.Close()
 				close(closed)
 			})
-			pool := NewConns(b.endpoint).(*conns)
+			pool := NewConns(b.endpoint, conf.Front{}).(*conns)
 			defer pool.Close()
 			u, err := pool.dial(context.Background())
 			if err != nil {

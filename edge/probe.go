@@ -26,7 +26,8 @@ func Probe(ctx context.Context, e sandbox.Endpoint, path, host string) error {
 		return fmt.Errorf("cannot ask: %w", inTime(ctx, err))
 	}
 	var a answer
-	if err := a.read(bufio.NewReaderSize(conn, 4<<10), []byte("GET")); err != nil {
+	ignore := func() error { return nil }
+	if err := a.readFinal(bufio.NewReaderSize(conn, 4<<10), []byte("GET"), nil, ignore); err != nil {
 		return fmt.Errorf("no usable answer: %w", inTime(ctx, err))
 	}
 	if a.status < 200 || a.status > 299 {

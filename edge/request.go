@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"tenement/conf"
 )
 
 // Body lengths that are not a number of bytes.
@@ -24,6 +26,9 @@ type request struct {
 	length  int64  // of the body: bytes, noBody or chunked
 	http10  bool
 	nom     nominated
+	upgrade []byte // the protocols that it would switch to, those that may be; nil = none
+	expects bool   // to hear "100 Continue" before it sends its body
+	trails  bool   // takes trailers (TE)
 	remote  netip.Addr
 	trusted bool // remote is one of trusted_proxies
 	secure  bool // came over TLS
@@ -38,13 +43,18 @@ type fault struct {
 func (f *fault) Error() string { return f.reason }
 
 // check reads the header lines once and fills in what they say about host,
-// framing and connection. length is what the server made of the framing: this
-// must agree, or two readers of one message would part.
-func (r *request) check(length int64) error {
-	var hosts, lengths, codings int
+// framing and connection.
+func (r *request) check(limits *conf.Clients) error {
+	var hosts, lengths, codings, fields int
 	var host []byte
 	declared := noBody
+	if len(r.target) > limits.MaxURL {
+		return &fault{414, "a target longer than max_url_bytes"}
+	}
 	err := eachField(r.headers, func(name, value []byte) error {
+		if fields++; fields > limits.MaxHeaders {
+			return &fault{431, "more header lines than max_headers"}
+		}
 		switch {
 		case is(name, "host"):
 			hosts++
@@ -65,6 +75,8 @@ func (r *request) check(length int64) error {
 			if !r.nom.add(value) {
 				return &fault{400, "too many names in Connection"}
 			}
+		default:
+			return r.checkWish(name, value)
 		}
 		return nil
 	})
@@ -80,11 +92,43 @@ func (r *request) check(length int64) error {
 	case codings == 1:
 		declared = chunked
 	}
-	if declared != length {
-		return &fault{400, "framing that the server read differently"}
-	}
 	r.length = declared
+	if r.length != noBody || !r.nom.upgrade {
+		r.upgrade = nil // a body would be the first thing that the new protocol reads
+	}
+	r.expects = r.expects && r.length != noBody
 	return r.checkHost(hosts, host)
+}
+
+// checkWish reads what a client asks of the hops to the tenant. A version before
+// 1.1 knows none of it (RFC 9110, sections 7.8 and 10.1.1).
+func (r *request) checkWish(name, value []byte) error {
+	switch {
+	case r.http10:
+	case is(name, "expect"):
+		if !is(value, "100-continue") {
+			return &fault{417, "unknown Expect"}
+		}
+		r.expects = true
+	case is(name, "upgrade"):
+		eachListed(value, func(protocol []byte) {
+			if mayBecome(protocol) {
+				if r.upgrade != nil {
+					r.upgrade = append(r.upgrade, ", "...)
+				}
+				r.upgrade = append(r.upgrade, protocol...)
+			}
+		})
+	case is(name, "te"):
+		eachListed(value, func(coding []byte) { r.trails = r.trails || is(coding, "trailers") })
+	}
+	return nil
+}
+
+// mayBecome refuses protocols that carry further requests: inside of those
+// nobody would see to Host and X-Forwarded-For.
+func mayBecome(protocol []byte) bool {
+	return !is(protocol, "h2c") && !hasPrefix(protocol, "http/") && !hasPrefix(protocol, "tls/") && isValue(protocol)
 }
 
 // checkHost makes sure there is one host, whatever form the target has.
@@ -153,6 +197,8 @@ func (r *request) head(b []byte) []byte {
 	_ = eachField(r.headers, func(name, value []byte) error {
 		switch {
 		case r.trusted && told.take(name, value):
+		case is(name, "trailer") && r.length == chunked:
+			b = field(b, name, value) // those fields will come
 		case r.drops(name) || r.nom.has(name):
 		default:
 			b = field(b, name, value)
@@ -165,7 +211,23 @@ func (r *request) head(b []byte) []byte {
 		b = append(b, "Content-Length: "...)
 		b = append(strconv.AppendInt(b, r.length, 10), "\r\n"...)
 	}
+	b = r.wishes(b)
 	return r.forwarded(b, told)
+}
+
+// wishes appends what the client asked of this hop and we ask of the next.
+func (r *request) wishes(b []byte) []byte {
+	if r.expects {
+		b = append(b, "Expect: 100-continue\r\n"...)
+	}
+	if r.upgrade != nil {
+		b = append(b, "Connection: Upgrade\r\n"...)
+		b = field(b, []byte("Upgrade"), r.upgrade)
+	}
+	if r.trails {
+		b = append(b, "Connection: TE\r\nTE: trailers\r\n"...)
+	}
+	return b
 }
 
 // drops says which of the client's headers never reach a tenant.
@@ -178,8 +240,8 @@ func (r *request) drops(name []byte) bool {
 	}
 	switch {
 	case is(name, "host"), is(name, "content-length"), is(name, "expect"):
-		return true // ours, or dealt with by the server
-	case is(name, "forwarded"), len(name) > len("x-forwarded-") && is(name[:len("x-forwarded-")], "x-forwarded-"):
+		return true // ours: see head and wishes
+	case is(name, "forwarded"), hasPrefix(name, "x-forwarded-"):
 		return !r.trusted // for, proto and host are ours in any case: see forwarded
 	}
 	return false

@@ -16,10 +16,9 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/valyala/fasthttp"
-)
 
-// headBytes bounds a request's line and headers; larger ones get a 431.
-const headBytes = 16 << 10
+	"tenement/conf"
+)
 
 // ServerOptions is what a Server is made of.
 type ServerOptions struct {
@@ -28,6 +27,7 @@ type ServerOptions struct {
 	Domain         string // under which the services have their names
 	Log            zerolog.Logger
 	TrustedProxies []netip.Prefix // whose X-Forwarded-* is believed
+	Clients        conf.Clients   // what a visitor's connection may cost
 }
 
 // Server is the HTTP door. This file is the only one that knows fasthttp; the
@@ -39,7 +39,7 @@ type Server struct {
 	visitor visitor
 	watcher *watcher
 	base    context.Context // of everything that waits or streams
-	crowd   crowd
+	crowd   *crowd
 	public  *fasthttp.Server
 	control *fasthttp.Server
 	end     context.CancelFunc // of base
@@ -57,8 +57,8 @@ func NewServer(o ServerOptions) (*Server, error) {
 	s := &Server{
 		o: o, domain: strings.ToLower(strings.TrimSuffix(o.Domain, ".")), api: o.API,
 		visitor: visitor{host: o.Host, base: base}, watcher: w, base: base, end: end,
-		crowd: crowd{clients: map[*client]struct{}{}},
 	}
+	s.crowd = newCrowd(o.Clients.ConnsPerAddress, s.trusts)
 	s.public = s.server(s.handle)
 	s.control = s.server(s.handleControl)
 	return s, nil
@@ -68,10 +68,9 @@ func (s *Server) server(handler fasthttp.RequestHandler) *fasthttp.Server {
 	return &fasthttp.Server{
 		Handler:                       handler,
 		ErrorHandler:                  s.malformed,
+		HeaderReceived:                bodiless,
 		Logger:                        quiet{s.o.Log},
-		ReadBufferSize:                headBytes,
-		MaxRequestBodySize:            1 << 62, // bodies are streamed; their limit is the tenant's
-		StreamRequestBody:             true,
+		ReadBufferSize:                s.o.Clients.MaxHeader,
 		DisablePreParseMultipartForm:  true,
 		DisableHeaderNamesNormalizing: true,
 		NoDefaultServerHeader:         true,
@@ -80,6 +79,12 @@ func (s *Server) server(handler fasthttp.RequestHandler) *fasthttp.Server {
 		ReduceMemoryUsage:             true, // also: one Write for each answer, which client counts on
 		CloseOnShutdown:               true,
 	}
+}
+
+// bodiless tells fasthttp that no body follows: bodies are read past it.
+func bodiless(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	h.SetContentLength(0)
+	return fasthttp.RequestConfig{}
 }
 
 // quiet sends fasthttp's own log lines, about connections that strangers broke,
@@ -101,7 +106,7 @@ func (s *Server) ServeControl(l net.Listener) error {
 }
 
 func (s *Server) accept(server *fasthttp.Server, l net.Listener) error {
-	a := newAcceptor(s.base, l, &s.crowd, s.o.Log)
+	a := newAcceptor(s.base, l, s.crowd, &s.o.Clients, s.o.Log)
 	defer a.release()
 	return server.Serve(a)
 }
@@ -122,21 +127,16 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return s.down
 }
 
-// malformed answers what fasthttp could not read as a request.
+// malformed answers what could not be read as a request.
 func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
-	status := 400
-	var small *fasthttp.ErrSmallBuffer
-	var late net.Error
-	switch {
-	case errors.As(err, &small):
-		status = 431
-	case errors.As(err, &late) && late.Timeout():
-		status = 408
-	}
+	v := &verdict{status: 400, reason: err.Error()}
 	if c, ok := ctx.Conn().(*client); ok {
 		c.lingers = true // the connection ends, whatever the client still sends
+		if c.fault != nil {
+			v = &verdict{status: c.fault.status, reason: c.fault.reason}
+		}
 	}
-	s.say(ctx, &verdict{status: status, reason: err.Error()})
+	s.say(ctx, v)
 }
 
 // handle answers one request on a public listener.
@@ -178,7 +178,7 @@ func (s *Server) route(x *exchange) route {
 // refuse answers with the edge's own words. A body that nobody took ends the
 // connection: there is no telling how much of it is to come.
 func (s *Server) refuse(ctx *fasthttp.RequestCtx, x *exchange, v *verdict) {
-	if x.ends || x.length != noBody {
+	if x.ends || !x.upload.done {
 		x.client.lingers = true
 		ctx.SetConnectionClose()
 	}
@@ -224,9 +224,10 @@ func (s *Server) recovered(ctx *fasthttp.RequestCtx, x *exchange) {
 // read takes the request over from fasthttp, checked.
 func (s *Server) read(ctx *fasthttp.RequestCtx, x *exchange) *verdict {
 	h := &ctx.Request.Header
-	x.method, x.target, x.headers = h.Method(), h.RequestURI(), h.RawHeaders()
+	x.headers = x.client.take()
+	x.method, x.target = h.Method(), h.RequestURI()
 	x.http10 = !h.IsHTTP11()
-	x.ends = s.base.Err() != nil
+	x.ends = s.base.Err() != nil || x.client.requests == s.o.Clients.RequestsPerConn
 	x.remote = remoteOf(x.client)
 	x.trusted = s.trusts(x.remote)
 	if p := string(h.Protocol()); p != "HTTP/1.1" && p != "HTTP/1.0" {
@@ -237,11 +238,7 @@ func (s *Server) read(ctx *fasthttp.RequestCtx, x *exchange) *verdict {
 		x.ends = true
 		return &verdict{status: 405, reason: "CONNECT"}
 	}
-	length := int64(h.ContentLength())
-	if length == -2 { // fasthttp's word for a request without a body
-		length = noBody
-	}
-	if err := x.check(length); err != nil {
+	if err := x.check(&s.o.Clients); err != nil {
 		x.ends = true
 		var f *fault
 		if errors.As(err, &f) {
@@ -250,7 +247,7 @@ func (s *Server) read(ctx *fasthttp.RequestCtx, x *exchange) *verdict {
 		return &verdict{status: 400, reason: err.Error()}
 	}
 	if x.length != noBody {
-		x.body = ctx.RequestBodyStream()
+		x.upload = x.client.in.body(x.length)
 	}
 	return nil
 }
@@ -313,21 +310,38 @@ func (s *Server) call(ctx *fasthttp.RequestCtx, x *exchange, local bool) {
 		s.say(ctx, &verdict{status: 400, reason: "bad query"})
 		return
 	}
-	if x.body != nil {
-		if c.Body, err = io.ReadAll(io.LimitReader(x.body, maxBody+1)); err != nil || x.client.ended.Load() {
-			ctx.SetConnectionClose()
-			s.say(ctx, &verdict{status: 400, reason: "the body was cut short"})
-			return
-		}
+	if v := s.readBody(x, c); v != nil {
+		s.refuse(ctx, x, v)
+		return
 	}
 	work := x.context(s.visitor.base)
 	x.watch()
 	s.reply(ctx, x, work, path, s.api.Serve(work, c))
 }
 
+// readBody reads what the API may use of a body.
+func (s *Server) readBody(x *exchange, c *Call) *verdict {
+	if x.expects {
+		if err := x.client.send(continueLine); err != nil {
+			return &verdict{status: 400, reason: err.Error()}
+		}
+	}
+	var err error
+	c.Body, err = io.ReadAll(io.LimitReader(&x.upload, maxBody+1))
+	x.ends = x.ends || !x.upload.done
+	if err != nil {
+		return failed(x, fmt.Errorf("%w: %w", errClientBody, err))
+	}
+	return nil
+}
+
 // reply sends an API's answer.
 func (s *Server) reply(ctx *fasthttp.RequestCtx, x *exchange, work context.Context, path string, r Reply) {
 	if r.Stream == nil {
+		if x.ends {
+			x.client.lingers = !x.upload.done
+			ctx.SetConnectionClose()
+		}
 		ctx.SetStatusCode(r.Status)
 		if r.ContentType != "" {
 			ctx.SetContentType(r.ContentType)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"tenement/actors"
@@ -28,6 +29,8 @@ var statusTexts = map[int]string{
 	405: "Method not allowed",
 	408: "Request timeout",
 	413: "Payload too large",
+	414: "URI too long",
+	417: "Expectation failed",
 	431: "Request header fields too large",
 	500: "Internal server error",
 	501: "Not implemented",
@@ -46,6 +49,15 @@ type visitor struct {
 // visit finds the door that a route leads to and forwards the request through
 // it. A nil verdict: the client has its answer, or has left.
 func (v *visitor) visit(x *exchange, r route) *verdict {
+	if s := v.host.Config().Services[r.name.Service]; s != nil {
+		x.front = &s.Front
+	}
+	if x.front.MaxBody > 0 {
+		if x.length > x.front.MaxBody {
+			return &verdict{status: 413, reason: errTooLarge.Error()}
+		}
+		x.upload.limit = x.front.MaxBody
+	}
 	door, err := v.door(x, r)
 	if err != nil {
 		return refused(x, err)
@@ -72,7 +84,8 @@ func (v *visitor) visit(x *exchange, r route) *verdict {
 
 // pass forwards and leaves the door, whatever happens.
 func (v *visitor) pass(x *exchange, door *actors.Door, way *actors.Way) error {
-	defer door.Leave()
+	defer x.leave(door)
+	x.door, x.base = door, v.base
 	return forward(x, way)
 }
 
@@ -128,11 +141,22 @@ func failed(x *exchange, err error) *verdict {
 		return nil
 	case errors.Is(err, errClientBody):
 		x.ends = true
-		return &verdict{status: 400, reason: err.Error()}
-	case errors.Is(err, errNoRoom):
+		return &verdict{status: bodyStatus(err), reason: err.Error()}
+	case errors.Is(err, errNoRoom), errors.Is(err, errBusy), errors.Is(err, errCrowded):
 		return &verdict{status: 503, retryAfter: time.Second, reason: err.Error()}
 	case errors.Is(err, errLate):
 		return &verdict{status: 504, reason: err.Error()}
 	}
 	return &verdict{status: 502, reason: fmt.Sprintf("cannot forward: %v", err)}
+}
+
+// bodyStatus says what was wrong with a client's body.
+func bodyStatus(err error) int {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return 408
+	case errors.Is(err, errTooLarge):
+		return 413
+	}
+	return 400
 }

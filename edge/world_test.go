@@ -138,7 +138,7 @@ func (h *houses) door(name string) *actors.Door {
 
 // way makes a way to a backend.
 func (h *houses) way(generation uint64, b *backend) *actors.Way {
-	pool := NewConns(b.endpoint)
+	pool := NewConns(b.endpoint, conf.Front{})
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.pools = append(h.pools, pool)
@@ -181,7 +181,7 @@ func (s *syncBuffer) String() string {
 func newWorld(t testing.TB, change ...func(*ServerOptions)) *edgeWorld {
 	t.Helper()
 	w := &edgeWorld{t: t, log: &syncBuffer{}, host: &houses{config: &conf.Config{}, doors: map[conf.Instance]*actors.Door{}}}
-	o := ServerOptions{Host: w.host, Domain: "example.test", Log: zerolog.New(w.log)}
+	o := ServerOptions{Host: w.host, Domain: "example.test", Log: zerolog.New(w.log), Clients: conf.DefaultClients()}
 	for _, f := range change {
 		f(&o)
 	}

@@ -108,7 +108,7 @@ func (d *daemon) build(a *app, o daemonOptions) (err error) {
 	}
 	d.server, err = edge.NewServer(edge.ServerOptions{
 		Host: d.host, API: edge.NewAPI(api), Domain: o.domain, Log: o.log,
-		TrustedProxies: o.place.config.Settings.TrustedPrefixes(),
+		TrustedProxies: o.place.config.Settings.TrustedPrefixes(), Clients: o.place.config.Settings.Clients,
 	})
 	return err
 }
