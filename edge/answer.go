@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 )
 
 // maxAnswerHead bounds the head of a tenant's answer.
@@ -28,6 +29,8 @@ type answer struct {
 	nom    nominated
 	kind   []byte // Content-Type
 	offers []byte // Upgrade
+	dated  bool   // has a Date
+	named  bool   // has an X-Request-Id
 }
 
 // maxInterim bounds the interim answers (1xx) to one request.
@@ -124,6 +127,10 @@ func (a *answer) parse(method []byte) error {
 			}
 		case is(name, "content-type"):
 			a.kind = value
+		case is(name, "date"):
+			a.dated = true
+		case is(name, "x-request-id"):
+			a.named = true
 		case is(name, "upgrade"):
 			a.offers = value
 		}
@@ -180,8 +187,8 @@ func (a *answer) streams() bool { return hasPrefix(a.kind, "text/event-stream") 
 
 // head appends the answer's head as the client gets it. framing is how the body
 // goes on to this client: bytes, chunked, or untilClose. close: the connection
-// ends after it.
-func (a *answer) head(b []byte, framing int64, close bool) []byte {
+// ends after it. id is the request's, nil when it is not to be told.
+func (a *answer) head(b []byte, id *requestID, framing int64, close bool) []byte {
 	b = append(b, "HTTP/1.1 "...)
 	b = strconv.AppendInt(b, int64(a.status), 10)
 	b = append(append(append(b, ' '), a.reason...), "\r\n"...)
@@ -196,6 +203,12 @@ func (a *answer) head(b []byte, framing int64, close bool) []byte {
 		b = field(b, name, value)
 		return nil
 	})
+	if id != nil && !a.named {
+		b = id.appendLine(b)
+	}
+	if !a.dated && a.status >= 200 {
+		b = appendDate(b, time.Now())
+	}
 	switch {
 	case framing == chunked:
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)

@@ -14,6 +14,9 @@ var errTruncated = errors.New("the message was cut short")
 // maxTrailer bounds what may follow the last chunk.
 const maxTrailer = 16 << 10
 
+// maxExtensions bounds what all chunk sizes of a body may carry beside the size.
+const maxExtensions = 16 << 10
+
 // bodyReader reads the body of one message strictly: it gives io.EOF only at the
 // end that the framing names; an earlier end is errTruncated.
 type bodyReader struct {
@@ -23,6 +26,7 @@ type bodyReader struct {
 	edge bool  // a chunk's data has ended, the CR LF after it has not been read
 	done bool
 
+	extra   int    // bytes of chunk extensions so far
 	limit   int64  // of all data; 0 = none
 	total   int64  // of data, when there is a limit
 	trailer []byte // lines after the last chunk, checked, without the empty one
@@ -132,6 +136,9 @@ func (b *bodyReader) nextChunk() error {
 	}
 	if digits == 0 || digits > 15 || digits < len(line) && line[digits] != ';' {
 		return fmt.Errorf("bad chunk size %.20q", line)
+	}
+	if b.extra += len(line) - digits; b.extra > maxExtensions {
+		return errors.New("chunk extensions without end")
 	}
 	if size == 0 {
 		err := b.readTrailer()

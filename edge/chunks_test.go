@@ -85,6 +85,8 @@ func TestBody_LooseChunksAreRefused(t *testing.T) {
 		"\r\n5\r\nhello\r\n0\r\n\r\n", ";x\r\n0\r\n\r\n", "g\r\n", "10000000000000000\r\nhello", "ffffffffffffffff\r\nhello",
 		"5\r\nhelloX\r\n0\r\n\r\n", "5\r\nhello\r0\r\n\r\n", "6\r\nhello\r\n0\r\n\r\n",
 		"5;" + strings.Repeat("x", 70<<10) + "\r\nhello\r\n0\r\n\r\n",
+		strings.Repeat("1;"+strings.Repeat("x", 2000)+"\r\na\r\n", 10) + "0\r\n\r\n", // a lot of little
+		"0\r\nno field\r\n\r\n", "0\r\nX : y\r\n\r\n",
 		"0\r\n" + strings.Repeat("X: "+strings.Repeat("y", 100)+"\r\n", 400) + "\r\n",
 	} {
 		if got, err := readBody(strings.NewReader(in), chunked, 4<<10); err == nil {

@@ -71,7 +71,7 @@ func TestConns_WhoGetsNoPlaceInTimeIsToldToComeBack(t *testing.T) {
 	release := make(chan struct{})
 	b := newBackend(t, "unix", func(_ *backend, c net.Conn, br *bufio.Reader) {
 		_, _ = rawHead(br)
-		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n")
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\n")
 		<-release
 		_, _ = io.WriteString(c, "x")
 	})

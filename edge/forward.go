@@ -181,7 +181,7 @@ func (x *exchange) interim() error {
 	}
 	b := buffers.Get().(*[]byte)
 	defer buffers.Put(b)
-	*b = x.answer.head((*b)[:0], noBody, false)
+	*b = x.answer.head((*b)[:0], nil, noBody, false)
 	if err := x.client.send(*b); err != nil {
 		x.left.Store(true)
 		return errGone
@@ -202,7 +202,7 @@ func relay(x *exchange, br *bufio.Reader) error {
 	x.ends = x.ends || x.nom.close || framing == untilClose || x.http10
 	out := buffers.Get().(*[]byte)
 	defer buffers.Put(out)
-	b := x.answer.head((*out)[:0], framing, x.ends)
+	b := x.answer.head((*out)[:0], &x.id, framing, x.ends)
 	body := newBodyReader(br, x.answer.length)
 	if !body.done && x.answer.streams() {
 		beat := &events{}

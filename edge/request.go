@@ -29,6 +29,8 @@ type request struct {
 	upgrade []byte // the protocols that it would switch to, those that may be; nil = none
 	expects bool   // to hear "100 Continue" before it sends its body
 	trails  bool   // takes trailers (TE)
+	hops    int    // Max-Forwards as it came; 0 = none
+	id      requestID
 	remote  netip.Addr
 	trusted bool // remote is one of trusted_proxies
 	secure  bool // came over TLS
@@ -104,6 +106,17 @@ func (r *request) check(limits *conf.Clients) error {
 // 1.1 knows none of it (RFC 9110, sections 7.8 and 10.1.1).
 func (r *request) checkWish(name, value []byte) error {
 	switch {
+	case r.trusted && is(name, "x-request-id"):
+		r.id.take(value)
+	case is(name, "max-forwards") && string(r.method) == "OPTIONS": // RFC 9110, section 7.6.2
+		n, ok := contentLength(value)
+		switch {
+		case !ok:
+			return &fault{400, "bad Max-Forwards"}
+		case n == 0:
+			return &fault{204, "Max-Forwards: we are the last"}
+		}
+		r.hops = int(min(n, 1000))
 	case r.http10:
 	case is(name, "expect"):
 		if !is(value, "100-continue") {
@@ -199,6 +212,9 @@ func (r *request) head(b []byte) []byte {
 		case r.trusted && told.take(name, value):
 		case is(name, "trailer") && r.length == chunked:
 			b = field(b, name, value) // those fields will come
+		case is(name, "x-request-id"): // see forwarded
+		case r.hops > 0 && is(name, "max-forwards"):
+			b = field(b, name, strconv.AppendInt(nil, int64(r.hops-1), 10))
 		case r.drops(name) || r.nom.has(name):
 		default:
 			b = field(b, name, value)
@@ -323,7 +339,11 @@ func (r *request) forwarded(b []byte, told forwardedBy) []byte {
 	} else {
 		b = r.host.appendTo(b)
 	}
-	return append(b, "\r\n\r\n"...)
+	b = r.id.appendLine(append(b, "\r\n"...))
+	if r.http10 {
+		return append(b, "Via: 1.0 tenement\r\n\r\n"...)
+	}
+	return append(b, "Via: 1.1 tenement\r\n\r\n"...) // RFC 9110, section 7.6.3
 }
 
 func field(b, name, value []byte) []byte {

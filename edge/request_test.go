@@ -47,7 +47,7 @@ func TestRequest_WhatEndsAtThisHopGoesNoFurther(t *testing.T) {
 		"Keep-Alive: 5\r\nProxy-Authorization: x\r\nTrailer: X\r\nX_Real_Ip: 1\r\nContent_Length: 5\r\nExpect: 100-continue\r\nCookie: a\r\nCookie: b\r\nAuthorization: t\r\nx-CASE: kept\r\n")}, noBody)
 	raw := string(r.head(nil))
 	want := "GET / HTTP/1.1\r\nHost: a.example.test:81\r\nCookie: a\r\nCookie: b\r\nAuthorization: t\r\nx-CASE: kept\r\n" +
-		"Connection: TE\r\nTE: trailers\r\nX-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a.example.test:81\r\n\r\n"
+		"Connection: TE\r\nTE: trailers\r\nX-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a.example.test:81\r\nX-Request-Id: " + strings.Repeat("0", 32) + "\r\nVia: 1.1 tenement\r\n\r\n"
 	if raw != want {
 		t.Errorf("got  %q\nwant %q", raw, want)
 	}
@@ -57,12 +57,12 @@ func TestRequest_AVisitorsForwardedHeadersAreItsOwnInventions(t *testing.T) {
 	t.Parallel()
 	said := "Host: a.test\r\nX-Forwarded-For: 1.1.1.1\r\nX-FORWARDED-PROTO: https\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\nForwarded: for=1.1.1.1\r\nX_Forwarded_For: 9\r\n"
 	h := forwardedHeaders(t, checked(t, request{headers: []byte(said)}, noBody)).Header
-	if h.Get("X-Forwarded-For") != "192.0.2.7" || h.Get("X-Forwarded-Proto") != "http" || h.Get("X-Forwarded-Host") != "a.test" || len(h) != 3 {
+	if h.Get("X-Forwarded-For") != "192.0.2.7" || h.Get("X-Forwarded-Proto") != "http" || h.Get("X-Forwarded-Host") != "a.test" || len(h) != 5 {
 		t.Errorf("a stranger was believed: %v", h)
 	}
 	h = forwardedHeaders(t, checked(t, request{headers: []byte(said), trusted: true, secure: true}, noBody)).Header
 	if h.Get("X-Forwarded-For") != "1.1.1.1, 192.0.2.7" || h.Get("X-Forwarded-Proto") != "https" || h.Get("X-Forwarded-Host") != "evil" ||
-		h.Get("X-Forwarded-Port") != "1" || h.Get("Forwarded") == "" || len(h) != 5 {
+		h.Get("X-Forwarded-Port") != "1" || h.Get("Forwarded") == "" || len(h) != 7 {
 		t.Errorf("a trusted proxy was not believed: %v", h)
 	}
 	h = forwardedHeaders(t, checked(t, request{headers: []byte("Host: a.test\r\n"), secure: true}, noBody)).Header
@@ -194,7 +194,7 @@ func FuzzRequest_WhatIsForwardedReadsAsItWasChecked(f *testing.F) {
 		case r.length == chunked && (len(got.TransferEncoding) != 1 || got.ContentLength != -1), r.length >= 0 && got.ContentLength != r.length:
 			t.Fatalf("%q: a body of %d reads as %d", head, r.length, got.ContentLength)
 		}
-		sent := map[string]bool{"X-Forwarded-For": true, "X-Forwarded-Proto": true, "X-Forwarded-Host": true, "Content-Length": true}
+		sent := map[string]bool{"X-Forwarded-For": true, "X-Forwarded-Proto": true, "X-Forwarded-Host": true, "Content-Length": true, "X-Request-Id": true, "Via": true}
 		_ = eachField(r.headers, func(name, _ []byte) error { sent[http.CanonicalHeaderKey(string(name))] = true; return nil })
 		wished := map[string]bool{"Connection": r.trails || r.upgrade != nil, "Te": r.trails, "Upgrade": r.upgrade != nil, "Trailer": r.length == chunked}
 		for name, values := range got.Header {
@@ -209,4 +209,37 @@ func FuzzRequest_WhatIsForwardedReadsAsItWasChecked(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestRequest_EachHopAddsItself(t *testing.T) {
+	t.Parallel()
+	h := forwardedHeaders(t, checked(t, request{headers: []byte("Host: a.test\r\nVia: 1.1 edge\r\n")}, noBody)).Header
+	if got := strings.Join(h["Via"], ", "); got != "1.1 edge, 1.1 tenement" {
+		t.Errorf("via %q", got)
+	}
+	h = forwardedHeaders(t, checked(t, request{headers: []byte("Host: a.test\r\n"), http10: true}, noBody)).Header
+	if got := h.Get("Via"); got != "1.0 tenement" {
+		t.Errorf("via %q", got)
+	}
+}
+
+// RFC 9110, section 7.6.2.
+func TestRequest_MaxForwardsCountsDown(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{"3": "2", "1": "0", "007": "6", "99999999": "999"} {
+		r := checked(t, request{method: []byte("OPTIONS"), target: []byte("*"), headers: []byte("Host: a.test\r\nMax-Forwards: " + value + "\r\n")}, noBody)
+		if got := forwardedHeaders(t, r).Header.Get("Max-Forwards"); got != want {
+			t.Errorf("%s became %q", value, got)
+		}
+	}
+	for value, status := range map[string]int{"0": 204, "-1": 400, "x": 400, "": 400} {
+		r := request{method: []byte("OPTIONS"), target: []byte("*"), headers: []byte("Host: a.test\r\nMax-Forwards: " + value + "\r\n")}
+		if f, ok := r.check(&anyLimits).(*fault); !ok || f.status != status {
+			t.Errorf("%q: %v", value, f)
+		}
+	}
+	r := checked(t, request{headers: []byte("Host: a.test\r\nMax-Forwards: 0\r\n")}, noBody) // of GET it says nothing
+	if got := forwardedHeaders(t, r).Header.Get("Max-Forwards"); got != "0" {
+		t.Errorf("of a GET became %q", got)
+	}
 }

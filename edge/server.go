@@ -183,6 +183,12 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, x *exchange, v *verdict) {
 		ctx.SetConnectionClose()
 	}
 	s.say(ctx, v)
+	tellID(ctx, x)
+}
+
+// tellID tells the visitor what the request is called.
+func tellID(ctx *fasthttp.RequestCtx, x *exchange) {
+	ctx.Response.Header.SetBytesV("X-Request-Id", x.id.appendTo(nil))
 }
 
 // answered: the client has its answer, written past fasthttp, whose own is
@@ -225,6 +231,7 @@ func (s *Server) recovered(ctx *fasthttp.RequestCtx, x *exchange) {
 func (s *Server) read(ctx *fasthttp.RequestCtx, x *exchange) *verdict {
 	h := &ctx.Request.Header
 	x.headers = x.client.take()
+	x.id.make()
 	x.method, x.target = h.Method(), h.RequestURI()
 	x.http10 = !h.IsHTTP11()
 	x.ends = s.base.Err() != nil || x.client.requests == s.o.Clients.RequestsPerConn
@@ -234,9 +241,9 @@ func (s *Server) read(ctx *fasthttp.RequestCtx, x *exchange) *verdict {
 		x.ends = true
 		return &verdict{status: 505, reason: "HTTP version " + p}
 	}
-	if string(x.method) == "CONNECT" {
+	if m := string(x.method); m == "CONNECT" || m == "TRACE" { // which would show cookies to scripts
 		x.ends = true
-		return &verdict{status: 405, reason: "CONNECT"}
+		return &verdict{status: 405, reason: m}
 	}
 	if err := x.check(&s.o.Clients); err != nil {
 		x.ends = true
@@ -278,6 +285,9 @@ func (s *Server) say(ctx *fasthttp.RequestCtx, v *verdict) {
 		ctx.SetConnectionClose()
 	}
 	ctx.SetStatusCode(v.status)
+	if v.status == 204 {
+		return
+	}
 	ctx.SetContentType("text/plain; charset=utf-8")
 	retryAfter(ctx, v.retryAfter)
 	ctx.SetBodyString(statusTexts[v.status] + "\n")
@@ -343,6 +353,7 @@ func (s *Server) reply(ctx *fasthttp.RequestCtx, x *exchange, work context.Conte
 			ctx.SetConnectionClose()
 		}
 		ctx.SetStatusCode(r.Status)
+		tellID(ctx, x)
 		if r.ContentType != "" {
 			ctx.SetContentType(r.ContentType)
 		}

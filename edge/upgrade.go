@@ -23,7 +23,7 @@ func (x *exchange) splice(base context.Context, u *upstream, br *bufio.Reader, t
 	x.ends = true
 	x.unwatch() // the lanes see for themselves when a side leaves
 	early, _ := br.Peek(br.Buffered())
-	if err := x.send(append(x.answer.head(nil, noBody, false), early...)); err != nil {
+	if err := x.send(append(x.answer.head(nil, &x.id, noBody, false), early...)); err != nil {
 		return err
 	}
 	if err := errors.Join(u.SetDeadline(time.Time{}), x.client.in.setFree()); err != nil {

@@ -89,6 +89,8 @@ func TestVisit_RequestsThatReadTwoWaysAreRefused(t *testing.T) {
 		"no slash":             {"GET x HTTP/1.1\r\n" + toAlice + "\r\n", 400},
 		"CONNECT":              {"CONNECT alice.notes.example.test:80 HTTP/1.1\r\n" + toAlice + "\r\n", 405},
 		"CONNECT with a path":  {"CONNECT / HTTP/1.1\r\n" + toAlice + "\r\n", 405},
+		"TRACE":                {"TRACE / HTTP/1.1\r\n" + toAlice + "\r\n", 405},
+		"the last of hops":     {"OPTIONS / HTTP/1.1\r\n" + toAlice + "Max-Forwards: 0\r\n\r\n", 204},
 		"HTTP/2.0":             {"GET / HTTP/2.0\r\n" + toAlice + "\r\n", 505},
 		"HTTP/1.2":             {"GET / HTTP/1.2\r\n" + toAlice + "\r\n", 505},
 		"HTTP/0.9":             {"GET /\r\n" + toAlice + "\r\n", 400},

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -24,6 +25,9 @@ import (
 	"tenement/conf"
 	"tenement/sandbox"
 )
+
+// loopback is trusted by tests whose visitors are proxies.
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 
 // patience is how long a test waits for what must happen; it says nothing about
 // speed.
