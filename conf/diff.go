@@ -54,6 +54,7 @@ var live = map[string][]string{
 	},
 	"service": {
 		"health", "restart", "idle_timeout", "startup_timeout", "request_timeout", "apex", "create_on_request", "storage_persist",
+		"max_body_mb", "max_upgrades",
 	},
 }
 

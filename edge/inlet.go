@@ -33,8 +33,17 @@ type inlet struct {
 }
 
 func (in *inlet) prepare(conn net.Conn, limits *conf.Clients) {
-	in.conn, in.raw, in.limits, in.fd = conn, rawConn(conn), limits, -1
+	in.conn, in.raw, in.limits, in.fd = conn, waitable(conn), limits, -1
 	in.lend = in.arrived
+}
+
+// waitable is a connection whose bytes are those of its socket. Below TLS they are
+// not ours to read.
+func waitable(conn net.Conn) syscall.RawConn {
+	if _, plain := conn.(syscall.Conn); !plain {
+		return nil
+	}
+	return rawConn(conn)
 }
 
 // await returns when there is something to read.

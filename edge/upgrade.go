@@ -31,7 +31,7 @@ func (x *exchange) splice(base context.Context, u *upstream, br *bufio.Reader, t
 	}
 	x.use = newPresence(base, x.door, func() { u.kill(); x.client.in.cutOff() })
 	up := &lane{from: x.client.Conn, raw: x.client.in.raw, to: func(p []byte) error { return writeBy(u, p, timeout) }}
-	down := &lane{from: u.Conn, raw: rawConn(u.Conn), to: x.client.send}
+	down := &lane{from: u.Conn, raw: waitable(u.Conn), to: x.client.send}
 	for _, l := range []*lane{up, down} {
 		l.use, l.pulse = x.use, anyByte{}
 		if is(x.answer.offers, "websocket") {
