@@ -35,7 +35,7 @@ func (p *Process) adopt(r Record) error {
 		return err
 	}
 	p.pidfd, p.pid, p.start, p.endpoint = fd, r.Pid, r.Start, r.Endpoint
-	p.tree = p.engine.treeOf(r, r.Pid)
+	p.tree, p.cage = p.engine.treeOf(r, r.Pid), r.cage()
 	p.reopen()
 	p.engine.enlist(p)
 	if err := p.watch(); err != nil {
@@ -122,7 +122,7 @@ func (e *Engine) endRecorded(r Record) error {
 	if session != 0 { // should it have left its cgroup
 		err = errors.Join(err, ignoreGone(unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)))
 	}
-	return errors.Join(err, endTree(t))
+	return errors.Join(err, endTree(t), r.cage().remove())
 }
 
 func ignoreGone(err error) error {

@@ -1,8 +1,6 @@
 package sandbox
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,20 +28,11 @@ func findCgroup(mountinfo, own []byte) (string, error) {
 	if path == "" || strings.HasPrefix(path, "/..") { // /..: outside our cgroup namespace
 		return "", errNoCgroup
 	}
-	lines := bufio.NewScanner(bytes.NewReader(mountinfo))
-	for lines.Scan() {
-		before, after, _ := strings.Cut(lines.Text(), " - ")
-		fields := strings.Fields(before)
-		if len(fields) < 6 || !strings.HasPrefix(after, "cgroup2 ") {
-			continue
-		}
-		root, point := unescapeMount(fields[3]), unescapeMount(fields[4])
-		below, err := filepath.Rel(root, path)
-		if err == nil && below != ".." && !strings.HasPrefix(below, "../") {
-			return filepath.Join(point, below), nil
-		}
+	dir := mountedAt(mountinfo, path, func(kind, _ string) bool { return kind == "cgroup2" })
+	if dir == "" {
+		return "", errNoCgroup
 	}
-	return "", errNoCgroup
+	return outOfLeaf(dir), nil
 }
 
 // unifiedCgroup takes the version 2 path out of a /proc/PID/cgroup, without the

@@ -54,6 +54,12 @@ func cast() map[string]func() {
 		"closesOutput":  closesOutput,
 		"daemon":        daemon,
 		"reaps":         reaps,
+		"forkBomb":      forkBomb,
+		"eatsMemory":    func() { eat(); hang() },
+		"childEats":     func() { child("eatsMemory"); hang() },
+		"burnsCPU":      func() { burn() },
+		"showsLimits":   showsLimits,
+		"showsSecrets":  showsSecrets,
 	}
 }
 

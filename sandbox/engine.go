@@ -35,12 +35,17 @@ type Engine struct {
 	loop    *loop
 	watches *watches
 	root    *cgroupRoot // nil: processes are known by session and environment
-	reaper  *reaper     // nil: somebody else reaps orphans
+	limits  *controllers
+	reaper  *reaper // nil: somebody else reaps orphans
 	ports   ports
 	diag    diag
 	ignored chan os.Signal
 	memfd   int             // the trampoline; -1 until first used
 	buffer  [chunkSize]byte // for output; the loop's
+
+	closing chan struct{} // closed by Close
+	closed  sync.Once
+	patrols sync.WaitGroup
 
 	mu   sync.Mutex
 	live map[*Process]struct{}
@@ -58,10 +63,11 @@ func NewEngine(o Options) (*Engine, error) {
 	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		o.Log.Warn().Err(err).Msg("cannot shut inherited files to tenants")
 	}
-	e := &Engine{log: o.Log, boot: boot, memfd: -1, live: map[*Process]struct{}{}, diag: newDiag()}
+	e := &Engine{log: o.Log, boot: boot, memfd: -1, live: map[*Process]struct{}{}, diag: newDiag(), closing: make(chan struct{})}
 	if e.root, err = newRoot(o); err != nil {
 		return nil, err
 	}
+	e.limits = newControllers(o, e.root)
 	if e.loop, err = newLoop(); err != nil {
 		return nil, err
 	}
@@ -70,6 +76,7 @@ func NewEngine(o Options) (*Engine, error) {
 		return nil, err
 	}
 	if o.Subreaper {
+		e.guard()
 		if e.reaper, err = newReaper(e.rootName()); err != nil {
 			e.watches.close()
 			e.loop.close()
@@ -77,6 +84,9 @@ func NewEngine(o Options) (*Engine, error) {
 		}
 	}
 	e.ignored = takeIgnored()
+	if e.limits.legacy[pidsController] != "" {
+		e.patrols.Go(e.patrol) // ended by Close
+	}
 	return e, nil
 }
 
@@ -137,6 +147,15 @@ func Built(l Level) error {
 	return fmt.Errorf(`isolation = %q is not built yet: write isolation = "process"`, string(l))
 }
 
+// Enforces is nil when all of these limits can be kept on this host, else a
+// sentence that says which cannot, why, and what to do about it.
+func (e *Engine) Enforces(l Limits) error {
+	if err := e.limits.enforces(l); err != nil {
+		return err
+	}
+	return l.openFilesAllowed()
+}
+
 // Sweep ends whatever runs in this daemon's cgroups and belongs to no Process
 // of this engine: what a crashed daemon left without a readable record. Call it
 // after Adopt and End had their turn. It tells how many cgroups it emptied;
@@ -160,6 +179,7 @@ func (e *Engine) Sweep() (int, error) {
 		}
 		errs = append(errs, endTree(l))
 	}
+	e.limits.sweep()
 	return ended, errors.Join(errs...)
 }
 
@@ -191,6 +211,8 @@ func (e *Engine) delist(p *Process) {
 // (a next daemon can adopt them), but they are not heard of any more. The
 // cgroup root goes if nobody is left in it.
 func (e *Engine) Close() error {
+	e.closed.Do(func() { close(e.closing) })
+	e.patrols.Wait()
 	if e.reaper != nil {
 		e.reaper.stop()
 	}
@@ -207,8 +229,10 @@ func (e *Engine) Close() error {
 	e.mu.Unlock()
 	for p := range live {
 		p.closeOutputs()
+		p.oom.close(e.loop)
 		p.closePidfd()
 	}
+	e.limits.close()
 	if e.root == nil {
 		return nil
 	}

@@ -235,6 +235,12 @@ func leftovers() []string {
 		cgroups, _ := filepath.Glob(filepath.Join(dir, fmt.Sprintf("%stest-%d-*", rootPrefix, os.Getpid())))
 		left = append(left, cgroups...)
 	}
+	for _, c := range allControllers {
+		if dir := findLegacy(mountinfo, own, c); dir != "" {
+			cgroups, _ := filepath.Glob(filepath.Join(dir, fmt.Sprintf("%stest-%d-*", rootPrefix, os.Getpid())))
+			left = append(left, cgroups...)
+		}
+	}
 	return left
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,14 +19,19 @@ type Process struct {
 	pid     int
 	start   uint64
 	tree    tree
-	child   bool // ours to reap; false for a former daemon's
+	cage    *cage // its limits; nil for a former daemon's
+	child   bool  // ours to reap; false for a former daemon's
 	outputs [2]output
-	done    chan struct{} // closed when the main process has ended; status holds then
+	oom     oomWatch
 
-	mu       sync.Mutex
-	pidfd    int // -1 once released
-	status   Status
-	endpoint Endpoint // set by Ready
+	pidsTold atomic.Bool   // stored by the loop
+	done     chan struct{} // closed when the main process has ended; status holds then
+
+	mu        sync.Mutex
+	pidfd     int    // -1 once released
+	pidsWatch *watch // nil: none, or none any more
+	status    Status
+	endpoint  Endpoint // set by Ready
 
 	releasing sync.Mutex // held for all of a Release
 	released  bool
@@ -35,12 +41,15 @@ func newProcess(e *Engine, s Spec, ev Events) *Process {
 	if ev.Output == nil {
 		ev.Output = func(Stream, []byte) {}
 	}
+	if ev.Hit == nil {
+		ev.Hit = func(Limit) {}
+	}
 	if ev.Exited == nil {
 		ev.Exited = func(Status) {}
 	}
 	return &Process{
 		engine: e, events: ev, spec: s, pidfd: -1, done: make(chan struct{}),
-		outputs: [2]output{{stream: Stdout, fd: -1}, {stream: Stderr, fd: -1}},
+		outputs: [2]output{{stream: Stdout, fd: -1}, {stream: Stderr, fd: -1}}, oom: oomWatch{fd: -1},
 	}
 }
 
@@ -128,6 +137,7 @@ func (p *Process) cleanUp() error {
 	if p.tree != nil {
 		errs = append(errs, endTree(p.tree))
 	}
+	errs = append(errs, p.cage.remove())
 	if p.engine.reaper != nil {
 		p.engine.reaper.reap()
 	}
@@ -151,7 +161,7 @@ func removeFiles(s Spec) error {
 	}
 	defer d.close()
 	names := fifoNames(s.Generation)
-	var errs []error
+	errs := []error{removeSecrets(s.RunDir)}
 	for _, err := range []error{
 		d.remove(names[0], unix.S_IFIFO),
 		d.remove(names[1], unix.S_IFIFO),
@@ -176,6 +186,9 @@ func (p *Process) watch() error {
 			return err
 		}
 	}
+	if err := p.watchLimits(); err != nil {
+		return err
+	}
 	_, err := p.engine.loop.add(p.pidfd, p.ended)
 	return err
 }
@@ -185,6 +198,8 @@ func (p *Process) watch() error {
 // process is reaped. That reads all of /proc: elsewhere, or everybody's news
 // would wait for it.
 func (p *Process) ended(token uint64) {
+	p.unwatchPids()
+	p.oom.close(p.engine.loop)
 	p.mu.Lock()
 	p.engine.loop.remove(p.pidfd, token)
 	p.mu.Unlock()
@@ -203,6 +218,7 @@ func (p *Process) ended(token uint64) {
 // end. What still holds the pipes open is not waited for.
 func (p *Process) conclude() {
 	status := p.reap()
+	status.Hit = p.cage.cause(status)
 	p.mu.Lock()
 	p.status = status
 	p.mu.Unlock()

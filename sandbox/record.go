@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -15,6 +16,7 @@ type Record struct {
 	Start      uint64   `json:"start"` // clock ticks after boot
 	Boot       string   `json:"boot"`
 	Cgroup     string   `json:"cgroup,omitempty"` // directory; "" when there was none
+	Limits     []string `json:"limits,omitempty"` // directories of its version 1 cgroups
 	Marker     string   `json:"marker"`           // in the environment of all its processes
 	RunDir     string   `json:"run_dir"`
 	Stdout     string   `json:"stdout"` // FIFOs
@@ -38,6 +40,7 @@ func (p *Process) Record() Record {
 		Marker: p.marker(), RunDir: s.RunDir,
 		Stdout: filepath.Join(s.RunDir, fifos[0]), Stderr: filepath.Join(s.RunDir, fifos[1]),
 		Listen: s.Listen, Socket: s.Socket, Port: s.Port, Endpoint: endpoint,
+		Limits: p.cage.dirs(),
 	}
 	if l, isLeaf := p.tree.(*leaf); isLeaf {
 		r.Cgroup = l.dir
@@ -71,7 +74,8 @@ func (r Record) check() error {
 		{"stderr", r.Stderr == filepath.Join(r.RunDir, fifos[1])},
 		{"socket", r.Socket == "" || filepath.IsAbs(r.Socket)},
 		{"port", r.Port >= 0 && r.Port <= 65535},
-		{"cgroup", r.Cgroup == "" || r.cgroupIsOurs()},
+		{"cgroup", r.Cgroup == "" || r.cgroupIsOurs(r.Cgroup)},
+		{"limits", !slices.ContainsFunc(r.Limits, func(dir string) bool { return !r.cgroupIsOurs(dir) })},
 	} {
 		if !rule.ok {
 			return fmt.Errorf("the record of %q makes no sense: %s", r.Name, rule.field)
@@ -82,8 +86,8 @@ func (r Record) check() error {
 
 // cgroupIsOurs accepts only what newCgroupRoot and leaf make of these names. The
 // daemon that wrote it may have lived in another cgroup than this one.
-func (r Record) cgroupIsOurs() bool {
-	dir, name := filepath.Split(r.Cgroup)
-	return filepath.IsAbs(r.Cgroup) && filepath.Clean(r.Cgroup) == r.Cgroup &&
+func (r Record) cgroupIsOurs(path string) bool {
+	dir, name := filepath.Split(path)
+	return filepath.IsAbs(path) && filepath.Clean(path) == path &&
 		name == leafName(r.Name, r.Generation) && strings.HasPrefix(filepath.Base(dir), rootPrefix)
 }

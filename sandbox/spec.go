@@ -36,8 +36,10 @@ type Spec struct {
 	Dir        string   // working directory
 	RunDir     string   // the tenant's own directory, made 0700: socket and FIFOs
 	Listen     Listen
-	Socket     string // path to listen on; "" when Listen is tcp
-	Port       int    // loopback port to listen on; 0 when Listen is unix or fd
+	Socket     string            // path to listen on; "" when Listen is tcp
+	Port       int               // loopback port to listen on; 0 when Listen is unix or fd
+	Limits     Limits            // those that this host cannot keep are left out: see Engine.Enforces
+	Secrets    map[string][]byte // by file name; placed in SecretsDir(RunDir) until Release
 }
 
 // Endpoint is where a process accepts connections; it belongs to one generation.
@@ -62,6 +64,7 @@ type Status struct {
 	// Unknown: it was a former daemon's child, so nobody could be told how it
 	// ended. Code is -1 then.
 	Unknown bool
+	Hit     Limit // what it had run into, when it did not end well; "" = nothing
 }
 
 // Clean reports an exit with code 0.
@@ -71,16 +74,24 @@ func (s Status) String() string {
 	if s.Unknown {
 		return "ended while nobody watched"
 	}
+	how := fmt.Sprintf("exit status %d", s.Code)
 	if s.Signal != 0 {
-		return "killed by " + signalName(s.Signal)
+		how = "killed by " + signalName(s.Signal)
 	}
-	return fmt.Sprintf("exit status %d", s.Code)
+	switch s.Hit {
+	case LimitMemory:
+		how += ", out of memory (oom)"
+	case LimitPids:
+		how += ", after a fork was refused at its limit of processes (pids)"
+	}
+	return how
 }
 
 // Events are a process's news. They are called from the engine's one loop, in
 // order, and must not block; Exited comes last and exactly once.
 type Events struct {
 	Output func(stream Stream, chunk []byte) // chunk is valid during the call only
+	Hit    func(Limit)                       // it ran into a limit and lives on; once a generation and limit
 	Exited func(Status)
 }
 

@@ -58,7 +58,7 @@ func (p *Process) begin() error {
 	if err != nil {
 		return errors.Join(err, p.abandon())
 	}
-	p.spec.Argv, p.spec.Env = nil, nil // secrets are not kept, nor memory
+	p.spec.Argv, p.spec.Env, p.spec.Secrets = nil, nil, nil // secrets are not kept, nor memory
 	return nil
 }
 
@@ -72,6 +72,9 @@ func (p *Process) prepare(child *childFiles) error {
 	if err := d.removeSocket(p.spec.Socket); err != nil {
 		return err
 	}
+	if err := placeSecrets(p.spec.RunDir, os.Geteuid(), p.spec.Secrets); err != nil {
+		return err
+	}
 	if err := p.openStreams(d, child); err != nil {
 		return err
 	}
@@ -82,7 +85,10 @@ func (p *Process) prepare(child *childFiles) error {
 		}
 		child.add(listener)
 	}
-	return p.plant()
+	if err := p.plant(); err != nil {
+		return err
+	}
+	return p.limit()
 }
 
 // openStreams opens the child's three streams and our ends of the two outputs.
@@ -129,6 +135,16 @@ func (p *Process) plant() error {
 	return nil
 }
 
+// limit makes what holds the process's limits.
+func (p *Process) limit() error {
+	l, _ := p.tree.(*leaf)
+	g, err := p.engine.limits.cage(p.spec.Name, p.spec.Generation, p.spec.Limits, l)
+	p.engine.mu.Lock()
+	p.cage = g // the patrol looks at it
+	p.engine.mu.Unlock()
+	return err
+}
+
 func (p *Process) marker() string { return marker(p.spec.RunDir, p.spec.Generation) }
 
 // spawn forks and executes, directly or by way of the trampoline.
@@ -158,8 +174,15 @@ func (p *Process) environment() []string {
 
 // fork returns when the child has executed path, with execve's own error if not.
 func (p *Process) fork(path string, argv, env []string, child *childFiles) error {
+	if p.spec.Limits.OpenFiles > 0 {
+		return p.forkBounded(path, argv, env, child.files)
+	}
+	return p.forkExec(path, argv, env, child.files)
+}
+
+func (p *Process) forkExec(path string, argv, env []string, files []uintptr) error {
 	attr := syscall.ProcAttr{
-		Dir: p.spec.Dir, Env: env, Files: child.files,
+		Dir: p.spec.Dir, Env: env, Files: files,
 		Sys: &syscall.SysProcAttr{Setsid: true, PidFD: &p.pidfd},
 	}
 	if l, isLeaf := p.tree.(*leaf); isLeaf {
@@ -170,12 +193,15 @@ func (p *Process) fork(path string, argv, env []string, child *childFiles) error
 		defer unix.Close(fd)
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, fd
 	}
-	mains.starting.RLock()
-	pid, err := syscall.ForkExec(path, argv, &attr)
-	if err == nil {
-		mains.add(pid)
-	}
-	mains.starting.RUnlock()
+	var pid int
+	err := p.cage.inside(func() (err error) {
+		mains.starting.RLock()
+		defer mains.starting.RUnlock()
+		if pid, err = syscall.ForkExec(path, argv, &attr); err == nil {
+			mains.add(pid)
+		}
+		return err
+	})
 	if err != nil {
 		p.pidfd = -1
 		return err
@@ -184,6 +210,7 @@ func (p *Process) fork(path string, argv, env []string, child *childFiles) error
 	if f, isFamily := p.tree.(*family); isFamily {
 		f.session = pid
 	}
+	p.exposeToOOM()
 	return p.identify()
 }
 
@@ -202,8 +229,9 @@ func (p *Process) identify() error {
 
 // abandon undoes what begin did before it failed.
 func (p *Process) abandon() error {
-	if !p.engine.loop.call(p.closeOutputs) {
-		p.closeOutputs()
+	forget := func() { p.closeOutputs(); p.unwatchPids(); p.oom.close(p.engine.loop) }
+	if !p.engine.loop.call(forget) {
+		forget()
 	}
 	if p.tree == nil {
 		return removeFiles(p.spec)

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"debug/elf"
-	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -52,11 +51,6 @@ var codeARM64 = []byte{
 	0x01, 0x00, 0x00, 0xd4,
 }
 
-const (
-	loadAt     = 0x400000
-	headerSize = 64 + 56 // an ELF header and one program header
-)
-
 // trampolineFor makes the whole program for one GOARCH: static, one segment,
 // read-only. It is 300 bytes, and an exec of it costs some 50 µs.
 func trampolineFor(arch string) ([]byte, error) {
@@ -64,21 +58,7 @@ func trampolineFor(arch string) ([]byte, error) {
 	if !known {
 		return nil, fmt.Errorf("listen = \"fd\" is not built for %s: write listen = \"unix\"", arch)
 	}
-	size := uint64(headerSize + len(machine.code))
-	header := elf.Header64{
-		Ident: [elf.EI_NIDENT]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)},
-		Type:  uint16(elf.ET_EXEC), Machine: uint16(machine.elf), Version: uint32(elf.EV_CURRENT),
-		Entry: loadAt + headerSize, Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: 1,
-	}
-	segment := elf.Prog64{
-		Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X),
-		Vaddr: loadAt, Paddr: loadAt, Filesz: size, Memsz: size, Align: 0x10000, // arm64's largest page
-	}
-	program, err := binary.Append(nil, binary.LittleEndian, header)
-	if err == nil {
-		program, err = binary.Append(program, binary.LittleEndian, segment)
-	}
-	return append(program, machine.code...), err
+	return program(machine.elf, machine.code), nil
 }
 
 // trampoline opens the program for one start; the caller closes it. It lives in
@@ -88,12 +68,12 @@ func (e *Engine) trampoline(runDir string) (int, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.memfd < 0 {
-		program, err := trampolineFor(runtime.GOARCH)
+		image, err := trampolineFor(runtime.GOARCH)
 		if err != nil {
 			return -1, &permanentError{err}
 		}
-		if e.memfd, err = memoryFile(program); err != nil {
-			return diskFile(runDir, program)
+		if e.memfd, err = memoryFile(image); err != nil {
+			return diskFile(runDir, image)
 		}
 	}
 	fd, err := unix.FcntlInt(uintptr(e.memfd), unix.F_DUPFD_CLOEXEC, 10)

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watches tells when something appears in a directory; one inotify descriptor
-// serves the whole engine.
+// watches tells when something appears in a directory, or a file changes; one
+// inotify descriptor serves the whole engine.
 type watches struct {
 	fd int
 
@@ -17,10 +17,11 @@ type watches struct {
 	dirs map[int32]map[*watch]struct{} // by watch descriptor: a directory may have several
 }
 
-// watch is one waiting process's interest in a directory.
+// watch is one process's interest in a directory or a file.
 type watch struct {
 	descriptor int32
 	C          chan struct{} // filled, one deep, when something may have appeared
+	changed    func()        // a file's; called on the loop, with mu held
 }
 
 func newWatches(l *loop) (*watches, error) {
@@ -38,13 +39,22 @@ func newWatches(l *loop) (*watches, error) {
 
 // add begins to watch dir; remove ends it.
 func (w *watches) add(dir string) (*watch, error) {
+	return w.watch(dir, unix.IN_CREATE|unix.IN_MOVED_TO|unix.IN_ONLYDIR, &watch{C: make(chan struct{}, 1)})
+}
+
+// addFile has changed called when the file may have changed; remove ends it.
+func (w *watches) addFile(file string, changed func()) (*watch, error) {
+	return w.watch(file, unix.IN_MODIFY, &watch{changed: changed})
+}
+
+func (w *watches) watch(path string, mask uint32, one *watch) (*watch, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n, err := unix.InotifyAddWatch(w.fd, dir, unix.IN_CREATE|unix.IN_MOVED_TO|unix.IN_ONLYDIR)
+	n, err := unix.InotifyAddWatch(w.fd, path, mask)
 	if err != nil {
-		return nil, fmt.Errorf("cannot watch %q: %w", dir, err)
+		return nil, fmt.Errorf("cannot watch %q: %w", path, err)
 	}
-	one := &watch{descriptor: int32(n), C: make(chan struct{}, 1)}
+	one.descriptor = int32(n)
 	if w.dirs[one.descriptor] == nil {
 		w.dirs[one.descriptor] = map[*watch]struct{}{}
 	}
@@ -82,6 +92,10 @@ func (w *watches) read() {
 
 func tell(interested map[*watch]struct{}) {
 	for one := range interested {
+		if one.changed != nil {
+			one.changed()
+			continue
+		}
 		select {
 		case one.C <- struct{}{}:
 		default: // told already
