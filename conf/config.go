@@ -106,8 +106,23 @@ const (
 	CreateNever  CreateOnRequest = "false"
 )
 
-// Service is one [service.NAME] block. Argv, Env, Socket and Workdir are
-// templates: see Expand.
+// StorageFull says what becomes of a tenant that has used up its storage quota
+// where the file system does not refuse its writes.
+type StorageFull string
+
+// Warn is said in the log, ps and why; stop puts the tenant to sleep, and keeps
+// it so until it holds less.
+const (
+	StorageFullWarn StorageFull = "warn"
+	StorageFullStop StorageFull = "stop"
+)
+
+// DefaultPidsLimit is the limit of processes and threads that a service has
+// without asking: few apps need 50, and a fork bomb wants all there are.
+const DefaultPidsLimit = 256
+
+// Service is one [service.NAME] block. Argv, Env, Socket, Workdir,
+// EnvFile and the paths of Secrets are templates: see Expand.
 type Service struct {
 	Name            string
 	Line            int      // of its header in the file
@@ -127,10 +142,17 @@ type Service struct {
 	Apex            string
 	Listen          Listen
 	CreateOnRequest CreateOnRequest
-	MemoryLimitMB   int // 0 = none
-	CPUShares       int // a cpu.weight, 1 to 10000; 0 = none
-	StorageQuotaMB  int // 0 = none
+	MemoryLimitMB   int     // 0 = none
+	CPUShares       int     // a cpu.weight, 1 to 10000; 0 = none
+	CPULimit        float64 // cores; 0 = none
+	PidsLimit       int     // processes and threads
+	IOWeight        int     // 1 to 10000; 0 = none
+	OpenFiles       int     // of each process; 0 = the daemon's own limit
+	StorageQuotaMB  int     // 0 = none
+	StorageFull     StorageFull
 	StoragePersist  bool
+	EnvFile         string            // absolute; {name} and {id} allowed; "" = none
+	Secrets         map[string]string // name -> absolute path, {name} and {id} allowed
 	Mounts          []Mount
 	Rootfs          string // absolute; "" = the host's
 	Front           Front

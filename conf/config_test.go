@@ -55,7 +55,7 @@ func TestParse_DefaultsAreThoseOfTheContract(t *testing.T) {
 		Name: "notes", Line: 1, Command: "app", Argv: []string{"app"},
 		Isolation: IsolationNamespace, Restart: RestartOnFailure,
 		StartupTimeout: 10 * time.Second, RequestTimeout: 30 * time.Second,
-		Apex: ApexWeighted, Listen: ListenAuto, CreateOnRequest: CreateAuto, StoragePersist: true,
+		Apex: ApexWeighted, Listen: ListenAuto, CreateOnRequest: CreateAuto, PidsLimit: DefaultPidsLimit, StorageFull: StorageFullWarn, StoragePersist: true,
 		Front: Front{MaxUpgrades: 1000},
 	}})
 	same(t, c.Instances, []Instance(nil))
@@ -105,7 +105,14 @@ create_on_request = true
 pass_env = ["SECRET"]
 memory_limit_mb = 256
 cpu_shares = 100
+cpu_limit = 1.5
+pids_limit = 64
+io_weight = 50
+open_files = 512
 storage_quota_mb = 1024
+storage_full = "stop"
+env_file = "{id}.env"
+secrets = {DB_KEY = "/etc/{name}/key"}
 storage_persist = false
 mounts = [["assets", "/assets", true], ["/a/../b", "/c", false]]
 rootfs = "root"
@@ -161,7 +168,9 @@ func TestParse_EveryKeyIsUnderstood(t *testing.T) {
 		PassEnv: []string{"SECRET"}, Workdir: "{instance_dir}", Restart: RestartAlways,
 		IdleTimeout: 500 * time.Millisecond, StartupTimeout: time.Second, RequestTimeout: 2 * time.Second,
 		Apex: "alice", Listen: ListenAuto, CreateOnRequest: CreateAlways,
-		MemoryLimitMB: 256, CPUShares: 100, StorageQuotaMB: 1024,
+		MemoryLimitMB: 256, CPUShares: 100, CPULimit: 1.5, PidsLimit: 64, IOWeight: 50, OpenFiles: 512,
+		StorageQuotaMB: 1024, StorageFull: StorageFullStop,
+		EnvFile: filepath.Join(wd(t), "{id}.env"), Secrets: map[string]string{"DB_KEY": "/etc/{name}/key"},
 		Mounts: []Mount{{filepath.Join(wd(t), "assets"), "/assets", true}, {"/b", "/c", false}},
 		Rootfs: filepath.Join(wd(t), "root"), Front: Front{MaxUpgrades: 1000},
 	})

@@ -145,9 +145,21 @@ var serviceKeys = append([]key[Service]{
 	// No limits but those of the host. Up to a petabyte, so that bytes fit.
 	row("memory_limit_mb", whole[int](1, 1<<30), 0, func(s *Service) *int { return &s.MemoryLimitMB }),
 	row("cpu_shares", cpuShares, 0, func(s *Service) *int { return &s.CPUShares }),
+	// A thousandth of the shortest period that the kernel schedules by is no time.
+	row("cpu_limit", decimalNumber(0.01, 1024), 0, func(s *Service) *float64 { return &s.CPULimit }),
+	// Four are the app, what starts it and what the enclosure needs.
+	row("pids_limit", whole[int](4, 1<<22), DefaultPidsLimit, func(s *Service) *int { return &s.PidsLimit }),
+	row("io_weight", whole[int](1, 10000), 0, func(s *Service) *int { return &s.IOWeight }),
+	// The daemon's own, as any process of the host has it. Fewer than 16 do not
+	// hold a start; 2^20 is the kernel's fs.nr_open.
+	row("open_files", whole[int](16, 1<<20), 0, func(s *Service) *int { return &s.OpenFiles }),
 	row("storage_quota_mb", whole[int](1, 1<<30), 0, func(s *Service) *int { return &s.StorageQuotaMB }),
+	// An app that is stopped loses its visitors; one that is full may still read.
+	row("storage_full", oneOf(StorageFullWarn, StorageFullStop), StorageFullWarn, func(s *Service) *StorageFull { return &s.StorageFull }),
 	// Losing data is what one has to ask for.
 	row("storage_persist", boolean, true, func(s *Service) *bool { return &s.StoragePersist }),
+	row("env_file", secretPath, "", func(s *Service) *string { return &s.EnvFile }),
+	row("secrets", secrets, nil, func(s *Service) *map[string]string { return &s.Secrets }),
 	row("mounts", list(mount), nil, func(s *Service) *[]Mount { return &s.Mounts }),
 	row("rootfs", absolute, "", func(s *Service) *string { return &s.Rootfs }),
 	ignored[Service]("memory_mb"),

@@ -44,12 +44,18 @@ func Find(dir string) (string, error) {
 
 // Load reads and checks a file. Its error is Problems, or says why the file
 // could not be read.
-func Load(path string) (*Config, error) {
+func Load(path string) (*Config, error) { return load(path, false) }
+
+// LoadAll is Load and looks at the files that hold secrets, too: for those who
+// will read them. Others who need the configuration may not be allowed to.
+func LoadAll(path string) (*Config, error) { return load(path, true) }
+
+func load(path string, files bool) (*Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the configuration: %w", err)
 	}
-	c, err := Parse(path, data)
+	c, err := parse(path, data, files)
 	if err != nil {
 		return nil, err
 	}
@@ -74,12 +80,15 @@ const elsewhere = "settings.data_dir:"
 
 // Parse checks what a file holds; path is only quoted. Its error is Problems,
 // unless the working directory is gone. No data at all gives the defaults.
-func Parse(path string, data []byte) (*Config, error) {
+func Parse(path string, data []byte) (*Config, error) { return parse(path, data, false) }
+
+// parse looks at the files that hold secrets too, if asked to.
+func parse(path string, data []byte, files bool) (*Config, error) {
 	wd, err := os.Getwd()
 	if err != nil {
 		return nil, fmt.Errorf("cannot find the working directory: %w", err)
 	}
-	r := &report{file: path, wd: wd}
+	r := &report{file: path, wd: wd, files: files}
 	c := &Config{Path: r.abs(path), Services: map[string]*Service{}}
 	if root, ok := decode(r, data); ok {
 		readSettings(c, root.field("settings"))

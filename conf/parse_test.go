@@ -82,7 +82,25 @@ func TestParse_NamesEveryProblemWithItsLine(t *testing.T) {
 		{"cpu_shares", in("cpu_shares = -1"), "t:4: service.notes.cpu_shares: must be at least 0, not -1"},
 		{"storage_quota_mb", in("storage_quota_mb = 1073741825"), "t:4: service.notes.storage_quota_mb: must be at most 1073741824, not 1073741825"},
 
+		{"cpu_limit", in("cpu_limit = 0"), "t:4: service.notes.cpu_limit: must be at least 0.01, not 0"},
+		{"cpu_limit no number", in("cpu_limit = nan"), "t:4: service.notes.cpu_limit: must be at least 0.01, not NaN"},
+		{"cpu_limit too high", in("cpu_limit = 1025"), "t:4: service.notes.cpu_limit: must be at most 1024, not 1025"},
+		{"cpu_limit text", in("cpu_limit = '2'"), "t:4: service.notes.cpu_limit: must be a number, not a string"},
+		{"pids_limit", in("pids_limit = 3"), "t:4: service.notes.pids_limit: must be at least 4, not 3"},
+		{"io_weight", in("io_weight = 10001"), "t:4: service.notes.io_weight: must be at most 10000, not 10001"},
+		{"open_files", in("open_files = 1"), "t:4: service.notes.open_files: must be at least 16, not 1"},
+
+		// Secrets.
+		{"env_file by socket", in("env_file = '/e/{socket}'"), "t:4: service.notes.env_file: {socket} cannot stand here: a secret is found by {name} and {id} only"},
+		{"env_file of the tenant's", in("env_file = '{instance_dir}/.env'"), "t:4: service.notes.env_file: {instance_dir} cannot stand here: a secret is found by {name} and {id} only"},
+		{"secrets no table", in("secrets = ['a']"), "t:4: service.notes.secrets: must be a table, not an array"},
+		{"secrets name", in("secrets = {'a/b' = 'x', '1' = 'y'}"),
+			"t:4: service.notes.secrets.\"a/b\": \"a/b\" cannot name a secret: letters, digits and _ only, and no digit first\n" +
+				"t:4: service.notes.secrets.1: \"1\" cannot name a secret: letters, digits and _ only, and no digit first"},
+		{"secrets path", in("secrets.KEY = 1"), "t:4: service.notes.secrets.KEY: must be a string, not a whole number"},
+
 		// Words.
+		{"storage_full", in("storage_full = 'halt'"), `t:4: service.notes.storage_full: "halt" is none of warn, stop`},
 		{"isolation", in("isolation = 'proces'"), `t:4: service.notes.isolation: "proces" is none of process, namespace, sandbox; did you mean "process"?`},
 		{"restart", in("restart = 'onfailure'"), `t:4: service.notes.restart: "onfailure" is none of always, on-failure, never; did you mean "on-failure"?`},
 		{"listen", in("listen = 'udp'"), `t:4: service.notes.listen: "udp" is none of auto, unix, tcp, fd`},
@@ -188,6 +206,7 @@ func TestParse_RemarksOnWhatIsAllowed(t *testing.T) {
 				"8: service.notes.image: ignored: it belongs to a level that does not exist here"},
 		{"shares", in("cpu_shares = 100000"), "4: service.notes.cpu_shares: 100000 is taken as 10000: the kernel knows 1 to 10000"},
 		{"no shares", in("cpu_shares = 0"), "4: service.notes.cpu_shares: 0 is taken as 1: the kernel knows 1 to 10000"},
+		{"full of nothing", in("storage_full = 'stop'"), "4: service.notes.storage_full: means nothing without storage_quota_mb"},
 		{"socket with tcp", in("listen = 'tcp'\nsocket = '/s'"), `5: service.notes.socket: not used with listen = "tcp"`},
 		{"socket that may not fit", in("socket = '/" + strings.Repeat("x", 50) + "{id}'"), "4: service.notes.socket: fits only while ids are short: the longest would make it 7 bytes too long"},
 		{"words in one", "[service.a]\ncommand = 'python app.py'\nargs = ['-v']\nidle_timeout = 1", `2: service.a.command: "python app.py" is run as one word, because args is given`},

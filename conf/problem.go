@@ -40,6 +40,7 @@ func (p Problems) Error() string {
 type report struct {
 	file     string
 	wd       string // relative paths in the file start here
+	files    bool   // files that the file names are looked at
 	problems Problems
 	remarks  []Remark
 }

@@ -112,6 +112,31 @@ func duration(unit time.Duration, name string, min float64) reader[time.Duration
 	}
 }
 
+// decimalNumber reads a number with or without a fraction, from min to max.
+func decimalNumber(min, max float64) reader[float64] {
+	return func(v value) (float64, bool) {
+		var n float64
+		switch raw := v.raw.(type) {
+		case int64:
+			n = float64(raw)
+		case float64:
+			n = raw
+		default:
+			v.wrong("a number")
+			return 0, false
+		}
+		switch {
+		case n >= min && n <= max:
+			return n, true
+		case n > max:
+			v.fail("must be at most %s, not %s", decimal(max), decimal(n))
+		default: // and not a number
+			v.fail("must be at least %s, not %s", decimal(min), decimal(n))
+		}
+		return 0, false
+	}
+}
+
 func decimal(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
 
 // oneOf reads a string that must be one of the names.

@@ -36,7 +36,7 @@ func readServices(c *Config, v value) {
 }
 
 // enclosing are the keys that need more of an enclosure than process has.
-var enclosing = []string{"memory_limit_mb", "cpu_shares", "storage_quota_mb", "mounts", "rootfs"}
+var enclosing = []string{"mounts", "rootfs"}
 
 // settle draws the conclusions that need more than one key.
 func (s *Service) settle(v value) {
@@ -55,6 +55,9 @@ func (s *Service) settle(v value) {
 		if f := v.field(name); f.present() && s.Isolation == IsolationProcess {
 			f.remark("not enforced at isolation = %q in this version", s.Isolation)
 		}
+	}
+	if f := v.field("storage_full"); f.present() && s.StorageQuotaMB == 0 {
+		f.remark("means nothing without storage_quota_mb")
 	}
 	if !v.field("idle_timeout").present() {
 		v.remark("no idle_timeout: its tenants never go to sleep")

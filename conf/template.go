@@ -25,6 +25,8 @@ type Expanded struct {
 	Env     map[string]string
 	Socket  string // "" with listen = "tcp"
 	Workdir string
+	EnvFile string            // "" = none
+	Secrets map[string]string // name -> path
 }
 
 // placeholders are the words of Vars, as written between braces.
@@ -52,6 +54,13 @@ func (s *Service) Expand(v Vars) Expanded {
 		e.Env[name] = r.Replace(value)
 	}
 	e.Workdir = r.Replace(s.Workdir)
+	e.EnvFile = r.Replace(s.EnvFile)
+	if len(s.Secrets) > 0 {
+		e.Secrets = make(map[string]string, len(s.Secrets))
+	}
+	for name, path := range s.Secrets {
+		e.Secrets[name] = r.Replace(path)
+	}
 	return e
 }
 

@@ -42,7 +42,7 @@ func (a *app) check(asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	config, err := conf.Load(path)
+	config, err := conf.LoadAll(path)
 	var problems conf.Problems
 	if err != nil && !errors.As(err, &problems) {
 		return err

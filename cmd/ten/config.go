@@ -34,7 +34,7 @@ func (a *app) configCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "config", Short: "Print what tenement.toml comes to", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			config, err := a.loadConfig()
+			config, err := a.lookUpConfig()
 			if err != nil {
 				return err
 			}

@@ -33,7 +33,7 @@ type place struct {
 // without a tenement.toml, or with a broken one that nobody asked for by name,
 // --data-dir and the defaults have to do.
 func (a *app) place() (place, error) {
-	config, err := a.loadConfig()
+	config, err := a.lookUpConfig()
 	nobodyAsked := a.configPath() == "" && a.chosenDataDir() != ""
 	if errors.Is(err, conf.ErrNotFound) || (err != nil && nobodyAsked) {
 		if config, err = conf.Parse(conf.FileName, nil); err == nil {
@@ -66,13 +66,19 @@ func (a *app) findConfig() (string, error) {
 	return conf.Find(".")
 }
 
-// loadConfig reads it. Errors: conf.ErrNotFound, conf.Problems, or of the file.
-func (a *app) loadConfig() (*conf.Config, error) {
+// loadConfig reads it for the daemon, which needs its secrets too. Errors:
+// conf.ErrNotFound, conf.Problems, or of the file.
+func (a *app) loadConfig() (*conf.Config, error) { return a.readConfig(conf.LoadAll) }
+
+// lookUpConfig reads it for those who only want to know what it says.
+func (a *app) lookUpConfig() (*conf.Config, error) { return a.readConfig(conf.Load) }
+
+func (a *app) readConfig(load func(path string) (*conf.Config, error)) (*conf.Config, error) {
 	path, err := a.findConfig()
 	if err != nil {
 		return nil, err
 	}
-	config, err := conf.Load(path)
+	config, err := load(path)
 	if err != nil {
 		return nil, err
 	}
