@@ -59,7 +59,10 @@ type life struct {
 	readyAt   int64 // stamp
 	askedAt   int64 // stamp: SIGTERM was sent; 0 = not
 	health    health
-	verifying bool // a refused connection is being looked into
+	verifying bool   // a refused connection is being looked into
+	limit     string // what its process ran into, "" = nothing
+	last      ended
+	hoard     hoard
 }
 
 // view is an immutable copy of what others may see of a life.
@@ -78,6 +81,9 @@ type view struct {
 	restarts  int
 	retryAt   int64
 	waiting   int
+	limit     string
+	last      ended
+	hoard     hoard
 }
 
 func newCell(s *service, record ledger.Tenant) *Cell {
@@ -96,7 +102,7 @@ func (c *Cell) born() bool {
 	if c.record.Load().Held {
 		state = Held
 	}
-	c.life = &life{machine: Machine{State: state}, since: time.Now(), waiters: map[*waiter]struct{}{}}
+	c.life = &life{machine: Machine{State: state}, since: time.Now(), waiters: map[*waiter]struct{}{}, hoard: hoard{used: -1}}
 	return true
 }
 
@@ -133,6 +139,7 @@ func (c *Cell) publish() {
 	v := &view{
 		machine: l.machine, since: l.since, reason: l.reason, gen: l.gen, restarts: l.restarts,
 		retryAt: l.retryAt, waiting: len(l.waiters),
+		limit: l.limit, last: l.last, hoard: l.hoard,
 	}
 	if l.process != nil {
 		v.pid, v.socket, v.port = l.process.Pid(), l.spec.Socket, l.spec.Port

@@ -95,6 +95,8 @@ func (t *tenant) due(m *due) {
 		t.about(m.gen, Draining, func() { t.step(EventDrainOver, ThenKeep) })
 	case dueGrace:
 		t.about(m.gen, Stopping, func() { t.step(EventGraceOver, ThenKeep) })
+	case dueMeasure:
+		t.about(m.gen, Running, t.measure)
 	case dueRetry:
 		t.about(m.gen, Backoff, func() {
 			t.life().restarts++
@@ -137,6 +139,7 @@ func (t *tenant) queueOver() {
 func (t *tenant) spawn() {
 	l := t.life()
 	l.readyAt, l.askedAt, l.way, l.verifying, l.unattended = 0, 0, nil, false, false
+	l.limit = ""
 	l.health, l.spec = health{}, sandbox.Spec{} // a port of the last generation's is somebody else's by now
 	if l.log == nil {
 		l.log = t.h.journal.Writer(t.cell.name)
@@ -144,6 +147,9 @@ func (t *tenant) spawn() {
 	spec, err := t.h.specOf(t.cell, l.gen)
 	if err == nil {
 		l.spec = spec
+		err = t.limitStorage()
+	}
+	if err == nil {
 		l.process, err = t.h.launcher.Start(spec, t.events(l.gen))
 	}
 	if err != nil {
@@ -167,7 +173,7 @@ func (t *tenant) cannotStart(err error) {
 	t.h.launcher.ReleasePort(l.spec.Port)
 	l.spec = sandbox.Spec{}
 	t.hangUp()
-	if errors.Is(err, sandbox.ErrCannotExecute) {
+	if errors.Is(err, sandbox.ErrCannotExecute) || errors.As(err, new(mendError)) {
 		t.then(EventStartFailed, t.giveUp())
 		return
 	}
@@ -183,6 +189,7 @@ func (t *tenant) events(gen uint64) sandbox.Events {
 	cell, h, log := t.cell, t.h, t.life().log
 	return sandbox.Events{
 		Output: log.Write,
+		Hit:    func(l sandbox.Limit) { h.tell(cell, &hit{gen: gen, limit: l}) },
 		Exited: func(s sandbox.Status) {
 			cell.exit.Store(&exitNews{gen: gen, status: s})
 			h.tell(cell, &exited{gen: gen})
@@ -216,6 +223,7 @@ func (t *tenant) openDoor() {
 	if idle := t.cell.config().IdleTimeout; idle > 0 {
 		t.arm(idle, dueIdle)
 	}
+	t.armMeasure()
 	if t.cell.config().Health != "" {
 		// The first look comes soon: "unknown" helps nobody.
 		t.arm(min(time.Second, t.h.Config().Settings.HealthCheckInterval), dueCheck)

@@ -50,6 +50,7 @@ type stage struct {
 
 	terminated func(tenant string) // told of every SIGTERM; nil = nobody
 	unready    error               // what Supports says
+	unlimited  error               // what Enforces says of a limit of memory
 	ended      []sandbox.Record
 	probe      map[string]error
 	probes     map[string]int
@@ -115,6 +116,12 @@ func (s *stage) process(tenant string) *actorProcess {
 
 func (s *stage) Supports(sandbox.Level) error { return s.unready }
 func (s *stage) Close() error                 { return nil }
+func (s *stage) Enforces(l sandbox.Limits) error {
+	if l.MemoryBytes > 0 {
+		return s.unlimited
+	}
+	return nil
+}
 func (s *stage) End(r sandbox.Record) error {
 	s.mu.Lock()
 	s.ended = append(s.ended, r)

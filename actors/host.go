@@ -15,6 +15,7 @@ import (
 
 	"tenement/actors/journal"
 	"tenement/actors/ledger"
+	"tenement/actors/storage"
 	"tenement/conf"
 	"tenement/sandbox"
 
@@ -66,6 +67,8 @@ type Host struct {
 	front     *front
 	launcher  launcher
 	services  atomic.Pointer[map[string]*service] // a new map with every change; stored by load and by reload
+	measure   func(ctx context.Context, dir string, project uint32) (storage.Usage, error)
+	measuring chan struct{} // full while a tenant's directory is walked
 
 	system             *actor.ActorSystem
 	hostPID            *actor.PID
@@ -90,6 +93,7 @@ func NewHost(o Options) (*Host, error) {
 		o: o, log: o.Log, launcher: o.launcher, done: make(chan struct{}), ended: make(chan struct{}),
 		chronicle: newChronicle(),
 		journal:   journal.Open(filepath.Join(o.DataDir, ".logs"), o.Config.Settings.LogMaxBytes),
+		measure:   storage.Measure, measuring: make(chan struct{}, 1),
 	}
 	h.current.Store(o.Config)
 	h.services.Store(&map[string]*service{})

@@ -13,6 +13,7 @@ type Info struct {
 	Reason     string // why it is in that state, when there is more to say; for operators
 	Since      time.Time
 	Health     string // healthy, degraded, unhealthy, unknown, failed
+	Limit      string // what its process ran into: oom, pids, quota; "" = nothing
 	Socket     string // path given to the tenant, "" when none
 	Port       int    // port given to the tenant, 0 when none
 	Listen     string // address it was found listening on, "" when not running
@@ -26,6 +27,10 @@ type Info struct {
 	Requests   uint64
 	DataDir    string // the tenant's own directory
 	QuotaBytes int64  // 0 = none
+	UID        uint32 // the tenant's, and the number of its project quota
+	// QuotaEnforced: the file system refuses writes beyond the quota. Known while
+	// the tenant has a process.
+	QuotaEnforced bool
 }
 
 // Awake reports whether the tenant has a process.

@@ -11,6 +11,7 @@ import (
 // nothing else.
 type launcher interface {
 	Supports(sandbox.Level) error
+	Enforces(sandbox.Limits) error
 	Start(sandbox.Spec, sandbox.Events) (process, error)
 	End(sandbox.Record) error
 	Sweep() (ended int, err error)

@@ -83,12 +83,13 @@ const (
 	EventHold                     // an operator wants it kept asleep
 	EventUnhold                   // an operator lifts that
 	EventEnd                      // forgotten, or the daemon is going
+	EventLimit                    // it ran into a limit and lives on: news, which changes nothing
 	numEvents
 )
 
 var eventNames = [numEvents]string{
 	"wake", "trial", "summon", "restart", "granted", "denied", "start-failed", "ready", "died", "hung",
-	"idle", "drained", "drain-over", "grace-over", "gone", "retry-due", "stop", "hold", "unhold", "end",
+	"idle", "drained", "drain-over", "grace-over", "gone", "retry-due", "stop", "hold", "unhold", "end", "limit",
 }
 
 func (e Event) String() string { return eventNames[e] }

@@ -51,6 +51,12 @@ func (h *Host) load() error {
 // refused says why no tenant of a service can run here.
 func (h *Host) refused(config *conf.Service) error {
 	err := h.launcher.Supports(sandbox.Level(config.Isolation))
+	if err == nil {
+		err = h.launcher.Enforces(askedLimits(config))
+	}
+	if err == nil && len(config.Secrets) > 0 {
+		err = sandbox.KeepsSecrets(h.o.RunDir)
+	}
 	if config.Refused != "" {
 		err = errors.New(config.Refused)
 	}

@@ -1,7 +1,10 @@
 package actors
 
 import (
+	"time"
+
 	"tenement/actors/ledger"
+	"tenement/actors/storage"
 	"tenement/conf"
 	"tenement/sandbox"
 
@@ -70,6 +73,12 @@ type (
 		sealed
 		gen uint64
 	}
+	// hit: the process ran into a limit and lives on.
+	hit struct {
+		sealed
+		gen   uint64
+		limit sandbox.Limit
+	}
 	// gone: the life's clearing has its result.
 	gone struct {
 		sealed
@@ -93,6 +102,14 @@ type (
 		sealed
 		gen   uint64
 		began int64
+		err   error
+	}
+	// measured: what the tenant's directory holds.
+	measured struct {
+		sealed
+		gen   uint64
+		usage storage.Usage
+		took  time.Duration
 		err   error
 	}
 	// reconfigured: the service has new terms; process: a process has to be
@@ -221,6 +238,7 @@ const (
 	dueDrain
 	dueGrace
 	dueRetry
+	dueMeasure
 	numDeadlines
 )
 

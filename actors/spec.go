@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -34,7 +35,7 @@ func (h *Host) specOf(c *Cell, gen uint64) (sandbox.Spec, error) {
 	}
 	spec := sandbox.Spec{
 		Name: c.name.String(), Generation: gen, Level: sandbox.Level(config.Isolation),
-		RunDir: h.tenantRunDir(c), Listen: sandbox.Listen(config.Listen),
+		RunDir: h.tenantRunDir(c), Listen: sandbox.Listen(config.Listen), Limits: limitsOf(config),
 	}
 	vars := conf.Vars{Name: c.name.Service, ID: c.name.ID, DataDir: h.o.DataDir, InstanceDir: dir}
 	if config.Listen != conf.ListenTCP {
@@ -52,13 +53,19 @@ func (h *Host) specOf(c *Cell, gen uint64) (sandbox.Spec, error) {
 	if spec.Dir == "" {
 		spec.Dir = h.workdir
 	}
-	spec.Env = environment(config, c, spec, dir, filled.Env)
+	secretEnv, secrets, err := secretsOf(filled)
+	if err != nil {
+		h.launcher.ReleasePort(spec.Port)
+		return sandbox.Spec{}, fmt.Errorf("cannot start %s: %w", c.name, err)
+	}
+	spec.Secrets = secrets
+	spec.Env = environment(config, c, spec, dir, secretPlaces(spec.RunDir, secrets), secretEnv, filled.Env)
 	return spec, nil
 }
 
 // environment is all that a tenant sees of ours: what the contract promises,
 // what the service passes through, and what it sets, the later winning.
-func environment(config *conf.Service, c *Cell, spec sandbox.Spec, dir string, own map[string]string) []string {
+func environment(config *conf.Service, c *Cell, spec sandbox.Spec, dir string, own ...map[string]string) []string {
 	env := map[string]string{
 		"DATA_DIR":         dir,
 		"TENEMENT_SERVICE": c.name.Service,
@@ -80,8 +87,8 @@ func environment(config *conf.Service, c *Cell, spec sandbox.Spec, dir string, o
 	if spec.Socket != "" && spec.Listen != sandbox.ListenFD {
 		env["SOCKET_PATH"] = spec.Socket
 	}
-	for k, v := range own {
-		env[k] = v
+	for _, layer := range own {
+		maps.Copy(env, layer)
 	}
 	list := make([]string, 0, len(env))
 	for k, v := range env {

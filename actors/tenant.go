@@ -64,6 +64,8 @@ func (t *tenant) Receive(ctx actor.Context) {
 		t.about(m.gen, Starting, func() { t.listening(m) })
 	case *exited:
 		t.exited(m.gen)
+	case *hit:
+		t.hitLimit(m)
 	case *gone:
 		t.gone(m.gen)
 	case *emptied:
@@ -74,6 +76,8 @@ func (t *tenant) Receive(ctx actor.Context) {
 		t.about(m.gen, Running, func() { t.verified(m) })
 	case *checked:
 		t.about(m.gen, Running, func() { t.checked(m) })
+	case *measured:
+		t.about(m.gen, Running, func() { t.measured(m) })
 	case *reconfigured:
 		t.reconfigured(m)
 	case *due:
@@ -244,10 +248,12 @@ func (t *tenant) exited(gen uint64) {
 // verdict applies the restart policy to a process that ended by itself.
 func (t *tenant) verdict(n *exitNews) Then {
 	l := t.life()
-	l.reason = "its process ended by itself: " + n.status.String()
+	how := ending(t.cell.config(), n.status)
+	l.reason = "its process ended by itself: " + how
 	if l.machine.State == Starting {
-		l.reason = "its process ended before it was ready: " + n.status.String()
+		l.reason = "its process ended before it was ready: " + how
 	}
+	l.limit, l.last = string(n.status.Hit), ended{at: time.Now(), text: how}
 	t.note(l.reason)
 	restart := t.cell.config().Restart
 	switch {

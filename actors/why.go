@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tenement/conf"
+	"tenement/sandbox"
 )
 
 // Info describes one registered tenant.
@@ -36,8 +37,8 @@ func (h *Host) describe(c *Cell) Info {
 	info := Info{
 		Name: c.name, State: v.machine.State.String(), Reason: v.reason, Since: v.since, Health: healthOf(v),
 		Socket: v.socket, Port: v.port, Listen: v.listen, Pid: v.pid, Generation: v.gen,
-		Inflight: c.inflight.Load(), Restarts: v.restarts, Weight: c.record.Load().Weight, Requests: c.requests.Load(),
-		DataDir: h.instanceDir(c.name), QuotaBytes: int64(config.StorageQuotaMB) << 20,
+		Inflight: c.inflight.Load(), Restarts: v.restarts, Weight: c.record.Load().Weight, Requests: c.requests.Load(), Limit: v.limit,
+		DataDir: h.instanceDir(c.name), QuotaBytes: quotaOf(config), UID: c.record.Load().UID, QuotaEnforced: v.hoard.enforced && v.pid != 0,
 	}
 	if c.service.refused() != nil {
 		info.State, info.Health, info.Reason = Failed.String(), "failed", c.service.refused().Error()
@@ -112,6 +113,15 @@ func (f facts) holds() []string {
 	case Queued:
 		holds = append(holds, fmt.Sprintf("waits for one of %d start slots (max_concurrent_starts)", f.settings.MaxConcurrentStarts))
 	case Asleep, Starting, Stopping, Ended:
+	}
+	if f.limit == string(sandbox.LimitPids) && f.pid != 0 {
+		holds = append(holds, "it had all the processes and threads it may have, and a fork was refused (pids): "+limitText(f.config, sandbox.LimitPids))
+	}
+	if f.config.StorageQuotaMB > 0 && f.hoard.full {
+		holds = append(holds, fmt.Sprintf("it holds %d bytes, all that storage_quota_mb = %d allows (quota)", f.hoard.used, f.config.StorageQuotaMB))
+	}
+	if !f.last.at.IsZero() && f.pid != 0 {
+		holds = append(holds, fmt.Sprintf("the process before this one ended by itself %s ago: %s", short(time.Since(f.last.at)), f.last.text))
 	}
 	if f.waiting > 0 {
 		holds = append(holds, fmt.Sprintf("%d request(s) wait for it", f.waiting))

@@ -170,7 +170,7 @@ func (a *API) health(_ context.Context, r *apiRequest) Reply {
 	if err != nil {
 		return a.failed("cannot tell the health of "+r.name.String(), err)
 	}
-	return answerJSON(http.StatusOK, HealthJSON{Instance: r.name.String(), Health: info.Health})
+	return answerJSON(http.StatusOK, HealthJSON{Instance: r.name.String(), Health: info.Health, Limit: info.Limit})
 }
 
 func (a *API) why(_ context.Context, r *apiRequest) Reply {

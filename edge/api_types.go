@@ -25,13 +25,14 @@ type InstanceJSON struct {
 	Listen            string `json:"listen,omitempty"` // where it was found listening
 	Pid               int    `json:"pid,omitempty"`
 	Reason            string `json:"reason,omitempty"` // why it is in that state
+	Limit             string `json:"limit,omitempty"`  // what it ran into: oom, pids, quota
 }
 
 func instanceJSON(i actors.Info, used *int64) InstanceJSON {
 	return InstanceJSON{
 		ID: i.Name.String(), Socket: i.Socket, UptimeSecs: wholeSeconds(i.Uptime), IdleSecs: wholeSeconds(i.Idle),
 		Restarts: i.Restarts, Health: i.Health, StorageUsedBytes: used, StorageQuotaBytes: i.QuotaBytes,
-		Weight: i.Weight, State: i.State, Listen: i.Listen, Pid: i.Pid, Reason: i.Reason,
+		Weight: i.Weight, State: i.State, Listen: i.Listen, Pid: i.Pid, Reason: i.Reason, Limit: i.Limit,
 	}
 }
 
@@ -47,6 +48,7 @@ type StartedJSON struct {
 type HealthJSON struct {
 	Instance string `json:"instance"`
 	Health   string `json:"health"` // healthy, degraded, unhealthy, unknown, failed
+	Limit    string `json:"limit,omitempty"`
 }
 
 // WeightJSON answers PUT …/weight.
@@ -61,6 +63,8 @@ type StorageJSON struct {
 	QuotaBytes   int64   `json:"quota_bytes"`   // 0 = no quota
 	UsagePercent float64 `json:"usage_percent"` // 0 without a quota
 	Path         string  `json:"path"`
+	Measured     string  `json:"measured"` // how: project quota (by the file system), walk
+	Enforced     bool    `json:"enforced"` // the file system refuses writes beyond the quota
 }
 
 // WhyJSON answers GET …/why.
@@ -71,6 +75,7 @@ type WhyJSON struct {
 	SinceSecs  int64    `json:"since_secs"`
 	Reason     string   `json:"reason"`
 	Health     string   `json:"health"`
+	Limit      string   `json:"limit,omitempty"`
 	Listen     string   `json:"listen"`
 	Pid        int      `json:"pid"`
 	Generation uint64   `json:"generation"`
@@ -88,7 +93,7 @@ func whyJSON(e actors.Explanation) WhyJSON {
 	w := WhyJSON{
 		Instance: e.Name.String(), State: e.State, Reason: e.Reason, Health: e.Health, Listen: e.Listen, Pid: e.Pid,
 		Generation: e.Generation, UptimeSecs: wholeSeconds(e.Uptime), IdleSecs: wholeSeconds(e.Idle), Inflight: e.Inflight,
-		Requests: e.Requests, Restarts: e.Restarts, Weight: e.Weight, Holds: append([]string{}, e.Holds...), Next: e.Next,
+		Requests: e.Requests, Restarts: e.Restarts, Weight: e.Weight, Limit: e.Limit, Holds: append([]string{}, e.Holds...), Next: e.Next,
 	}
 	if !e.Since.IsZero() {
 		w.Since, w.SinceSecs = e.Since.UnixMilli(), wholeSeconds(time.Since(e.Since))

@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"actors":         {"conf", "sandbox", "actors"},
 	"actors/ledger":  {"conf", "sandbox"},
 	"actors/journal": {"conf", "sandbox"},
+	"actors/storage": {},
 	"edge":           {"conf", "sandbox", "actors", "edge"},
 	"cmd":            {"conf", "sandbox", "actors", "edge", "cmd"},
 	"cmd/e2e":        {}, // looks at the binary from outside
@@ -46,7 +47,7 @@ var homes = map[string][]string{
 	"github.com/spf13/cobra":            {"cmd/ten"},
 	"golang.org/x/term":                 {"cmd/ten"},
 	"github.com/rs/zerolog":             {"sandbox", "actors", "edge", "cmd/ten"}, // a value that is passed on
-	"golang.org/x/sys":                  {"sandbox", "actors/journal", "actors/ledger", "edge", "cmd/ten"},
+	"golang.org/x/sys":                  {"sandbox", "actors/journal", "actors/ledger", "actors/storage", "edge", "cmd/ten"},
 	"golang.org/x/net":                  {"edge"},
 }
 

@@ -16,7 +16,7 @@ func (a *app) healthCmd() *cobra.Command {
 		if err := c.call(ctx, http.MethodGet, instancePath(name, "/health"), nil, &got); err != nil {
 			return err
 		}
-		a.say("%s: %s", name, got.Health)
+		a.say("%s: %s", name, limited(got.Health, got.Limit))
 		return nil
 	})
 }

@@ -73,12 +73,20 @@ func (a *app) printInstances(list []edge.InstanceJSON, all bool, url string) {
 	a.say("%d instance(s) running on %s", running, url)
 }
 
+// limited adds to a tenant's health the limit that it ran into.
+func limited(health, limit string) string {
+	if limit == "" {
+		return health
+	}
+	return health + " (" + limit + ")"
+}
+
 func row(t edge.InstanceJSON, all bool) []string {
 	uptime, idle := "-", "-"
 	if t.Pid != 0 {
 		uptime, idle = age(t.UptimeSecs), age(t.IdleSecs)
 	}
-	cells := []string{t.ID, cmp.Or(t.Listen, "-"), uptime, idle, t.Health, strconv.Itoa(t.Weight)}
+	cells := []string{t.ID, cmp.Or(t.Listen, "-"), uptime, idle, limited(t.Health, t.Limit), strconv.Itoa(t.Weight)}
 	if all {
 		state := t.State
 		if t.Reason != "" {

@@ -40,7 +40,7 @@ func (a *app) printWhy(w edge.WhyJSON) {
 		a.say("  Process: pid %d, generation %d, up %s, listening on %s", w.Pid, w.Generation, age(w.UptimeSecs), w.Listen)
 		a.say("  Use: %d request(s) inside, idle for %s", w.Inflight, age(w.IdleSecs))
 	}
-	a.say("  Health: %s, %d restart(s)", w.Health, w.Restarts)
+	a.say("  Health: %s, %d restart(s)", limited(w.Health, w.Limit), w.Restarts)
 	for _, hold := range w.Holds {
 		a.say("  Because: %s", hold)
 	}
