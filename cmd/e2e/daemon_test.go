@@ -273,6 +273,7 @@ type instance struct {
 	Restarts int    `json:"restarts"`
 	Weight   int    `json:"weight"`
 	Reason   string `json:"reason"`
+	Limit    string `json:"limit"`
 	Listen   string `json:"listen"`
 	Socket   string `json:"socket"`
 }

@@ -97,6 +97,7 @@ func serve() {
 	http.HandleFunc("/environ", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, strings.Join(os.Environ(), "\n"))
 	})
+	hogs()
 	http.HandleFunc("/append", appendLine)
 	http.HandleFunc("/die", func(w http.ResponseWriter, r *http.Request) { os.Exit(3) })
 	http.HandleFunc("/half", func(w http.ResponseWriter, r *http.Request) {
