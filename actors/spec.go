@@ -35,13 +35,18 @@ func (h *Host) specOf(c *Cell, gen uint64) (sandbox.Spec, error) {
 	spec := sandbox.Spec{
 		Name: c.name.String(), Generation: gen, Level: sandbox.Level(config.Isolation),
 		RunDir: h.tenantRunDir(c), Listen: sandbox.Listen(config.Listen),
+		UID: c.record.Load().UID, Hostname: config.Name, DataDir: dir,
+		Hidden: []string{h.o.DataDir, h.o.RunDir}, Rootfs: config.Rootfs,
+	}
+	for _, m := range config.Mounts {
+		spec.Mounts = append(spec.Mounts, sandbox.Mount(m))
 	}
 	vars := conf.Vars{Name: c.name.Service, ID: c.name.ID, DataDir: h.o.DataDir, InstanceDir: dir}
 	if config.Listen != conf.ListenTCP {
 		vars.Socket = filepath.Join(spec.RunDir, strconv.FormatUint(gen, 10)+".sock")
 	}
 	if config.Listen == conf.ListenAuto || config.Listen == conf.ListenTCP {
-		port, err := h.launcher.FreePort()
+		port, err := h.port(spec.Level)
 		if err != nil {
 			return sandbox.Spec{}, fmt.Errorf("cannot start %s: %w", c.name, err)
 		}
@@ -56,6 +61,16 @@ func (h *Host) specOf(c *Cell, gen uint64) (sandbox.Spec, error) {
 	return spec, nil
 }
 
+// privatePort is what everybody gets who has a network alone.
+const privatePort = 8080
+
+func (h *Host) port(level sandbox.Level) (int, error) {
+	if level == sandbox.LevelProcess {
+		return h.launcher.FreePort()
+	}
+	return privatePort, nil
+}
+
 // environment is all that a tenant sees of ours: what the contract promises,
 // what the service passes through, and what it sets, the later winning.
 func environment(config *conf.Service, c *Cell, spec sandbox.Spec, dir string, own map[string]string) []string {
@@ -64,11 +79,15 @@ func environment(config *conf.Service, c *Cell, spec sandbox.Spec, dir string, o
 		"TENEMENT_SERVICE": c.name.Service,
 		"TENEMENT_ID":      c.name.ID,
 	}
-	// The daemon's HOME at process: go, uv and npm find their caches there.
 	for _, name := range append([]string{"PATH", "HOME", "LANG", "TZ"}, config.PassEnv...) {
 		if v, ok := os.LookupEnv(name); ok {
 			env[name] = v
 		}
+	}
+	// The daemon's HOME at process: go, uv and npm find their caches there.
+	// Elsewhere it is out of sight.
+	if spec.Level != sandbox.LevelProcess {
+		env["HOME"] = dir
 	}
 	if env["PATH"] == "" {
 		env["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

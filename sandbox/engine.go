@@ -40,10 +40,14 @@ type Engine struct {
 	diag    diag
 	ignored chan os.Signal
 	memfd   int             // the trampoline; -1 until first used
+	pool    *netPool        // nil until first used
 	buffer  [chunkSize]byte // for output; the loop's
 
 	mu   sync.Mutex
 	live map[*Process]struct{}
+
+	templating sync.Mutex // held while a template is made: the others want the same one
+	templates  map[layout]*template
 }
 
 // NewEngine makes an engine; Close ends it. It also shuts every descriptor that
@@ -58,7 +62,7 @@ func NewEngine(o Options) (*Engine, error) {
 	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		o.Log.Warn().Err(err).Msg("cannot shut inherited files to tenants")
 	}
-	e := &Engine{log: o.Log, boot: boot, memfd: -1, live: map[*Process]struct{}{}, diag: newDiag()}
+	e := &Engine{log: o.Log, boot: boot, memfd: -1, live: map[*Process]struct{}{}, templates: map[layout]*template{}, diag: newDiag()}
 	if e.root, err = newRoot(o); err != nil {
 		return nil, err
 	}
@@ -131,7 +135,7 @@ func (e *Engine) Supports(l Level) error { return Built(l) }
 
 // Built is nil for a level that this version has, wherever it runs.
 func Built(l Level) error {
-	if l == LevelProcess {
+	if l == LevelProcess || l == LevelNamespace {
 		return nil
 	}
 	return fmt.Errorf(`isolation = %q is not built yet: write isolation = "process"`, string(l))
@@ -175,6 +179,16 @@ func (e *Engine) owns(dir string) bool {
 	return false
 }
 
+// nets is the pool of network namespaces; it is filled from its first use on.
+func (e *Engine) nets() *netPool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.pool == nil {
+		e.pool = newNetPool()
+	}
+	return e.pool
+}
+
 func (e *Engine) enlist(p *Process) {
 	e.mu.Lock()
 	e.live[p] = struct{}{}
@@ -202,13 +216,24 @@ func (e *Engine) Close() error {
 		unix.Close(e.memfd)
 		e.memfd = -1
 	}
+	if e.pool != nil {
+		e.pool.close()
+		e.pool = nil
+	}
 	live := e.live
 	e.live = map[*Process]struct{}{}
 	e.mu.Unlock()
 	for p := range live {
 		p.closeOutputs()
 		p.closePidfd()
+		p.inside.close()
 	}
+	e.templating.Lock()
+	for _, t := range e.templates {
+		t.close()
+	}
+	clear(e.templates)
+	e.templating.Unlock()
 	if e.root == nil {
 		return nil
 	}

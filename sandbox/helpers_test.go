@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -203,7 +202,7 @@ func alive(pid int) bool {
 // ask connects and gives the answer: the pid of who serves.
 func ask(t testing.TB, at Endpoint) string {
 	t.Helper()
-	c, err := net.Dial(at.Network, at.Address)
+	c, err := at.Dial(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,9 +11,13 @@ import (
 // Level is how a tenant is enclosed.
 type Level string
 
-// LevelProcess is the host's own view: a clean environment, a process group and
-// a cgroup of its own. The stronger levels are a later issue's.
-const LevelProcess Level = "process"
+// The levels that are built. LevelProcess is the host's own view: a clean
+// environment, a session and a cgroup of its own. LevelNamespace shows a
+// read-only system and nothing of anybody else's.
+const (
+	LevelProcess   Level = "process"
+	LevelNamespace Level = "namespace"
+)
 
 // Listen says where the process is expected to listen.
 type Listen string
@@ -38,12 +42,23 @@ type Spec struct {
 	Listen     Listen
 	Socket     string // path to listen on; "" when Listen is tcp
 	Port       int    // loopback port to listen on; 0 when Listen is unix or fd
+
+	// The rest is for LevelNamespace.
+
+	UID      uint32   // the tenant's own user and group
+	Hostname string   // what uname says
+	DataDir  string   // the tenant's own directory, writable; "" = none
+	Hidden   []string // directories of the daemon's: absent but for the tenant's own
+	Mounts   []Mount
+	Rootfs   string // root directory instead of the host's; "" = the host's
 }
 
 // Endpoint is where a process accepts connections; it belongs to one generation.
 type Endpoint struct {
 	Network string // "unix" or "tcp"
 	Address string // path, or host:port
+
+	inside *inside // where that is to be found; nil on the host
 }
 
 // Stream is one of a process's two output streams.

@@ -189,7 +189,7 @@ func TestStart_ALevelThatIsNotBuiltIsRefused(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t, Options{})
 	s := character(t, "hangs")
-	s.Level = "namespace"
+	s.Level = "sandbox"
 	if _, err := e.Start(s, Events{}); !errors.Is(err, ErrCannotExecute) || !strings.Contains(err.Error(), `isolation = "process"`) {
 		t.Error(err)
 	}

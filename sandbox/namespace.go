@@ -1,0 +1,281 @@
+package sandbox
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// enclosure is what one start at LevelNamespace needs and holds until the
+// process is there.
+type enclosure struct {
+	p      *Process
+	child  *childFiles
+	view   *os.File // the template's mount namespace; a descriptor of our own
+	clones []clone  // what only this tenant sees
+	signal [2]int   // PID 1 says here that it is ready
+}
+
+// newEnclosure opens everything that will be out of sight for the thread later.
+func newEnclosure(p *Process, child *childFiles) (*enclosure, error) {
+	n := &enclosure{p: p, child: child, signal: [2]int{-1, -1}}
+	if err := n.open(); err != nil {
+		n.close()
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *enclosure) open() (err error) {
+	network, err := n.p.engine.nets().take()
+	if err != nil {
+		return err
+	}
+	n.p.inside = &inside{net: network, uid: n.p.spec.UID}
+	if n.view, err = n.p.engine.openTemplate(n.p.spec); err != nil {
+		return err
+	}
+	if err = unix.Pipe2(n.signal[:], unix.O_CLOEXEC); err != nil {
+		return fmt.Errorf("cannot make a pipe: %w", err)
+	}
+	return n.cloneOwn()
+}
+
+// openTemplate gives a descriptor of the template's namespace that stays good
+// when the template is replaced.
+func (e *Engine) openTemplate(s Spec) (*os.File, error) {
+	e.templating.Lock()
+	defer e.templating.Unlock()
+	t, err := e.template(layoutOf(s), s.Mounts)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.FcntlInt(t.ns.Fd(), unix.F_DUPFD_CLOEXEC, 10)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open a mount namespace: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "mnt"), nil
+}
+
+// cloneOwn copies the mounts of the tenant's own directories.
+func (n *enclosure) cloneOwn() error {
+	s := n.p.spec
+	for _, m := range n.late() {
+		attributes := uint64(tame)
+		if m.ReadOnly {
+			attributes = readOnly
+		}
+		c, err := cloneTree(m.Source, m.Destination, attributes)
+		if err != nil {
+			return &permanentError{err}
+		}
+		n.clones = append(n.clones, c)
+	}
+	for _, path := range []string{s.DataDir, s.RunDir} {
+		if path == "" {
+			continue
+		}
+		c, err := cloneOwned(path, s.UID)
+		if err != nil {
+			return err
+		}
+		n.clones = append(n.clones, c)
+	}
+	return nil
+}
+
+// late are the mounts that the template cannot hold, as they lie in directories
+// that every start makes.
+func (n *enclosure) late() []Mount {
+	var late []Mount
+	s := n.p.spec
+	if s.Rootfs == "" && private(s.Dir) && !beneath(s.Dir, s.DataDir) {
+		late = append(late, Mount{Source: s.Dir, Destination: s.Dir, ReadOnly: true})
+	}
+	for _, m := range s.Mounts {
+		if private(m.Destination) {
+			late = append(late, m)
+		}
+	}
+	return late
+}
+
+func (n *enclosure) close() {
+	if n.view != nil {
+		n.view.Close()
+	}
+	closeClones(n.clones)
+	for _, fd := range n.signal {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+}
+
+// enter takes the calling thread into namespaces of the tenant's own and
+// completes the tenant's view. The thread is not to be used for anything else.
+func (n *enclosure) enter() error {
+	if err := n.p.inside.net.enter(); err != nil {
+		return err
+	}
+	if err := unix.Unshare(unix.CLONE_FS); err != nil { // setns wants it
+		return fmt.Errorf("cannot leave the daemon's root directory: %w", err)
+	}
+	if err := unix.Setns(int(n.view.Fd()), unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("cannot enter a mount namespace: %w", err)
+	}
+	const own = unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
+	if err := unix.Unshare(own); err != nil {
+		return fmt.Errorf("cannot make namespaces: %w", err)
+	}
+	if err := unix.Sethostname([]byte(n.p.spec.Hostname)); err != nil {
+		return fmt.Errorf("cannot set the host name %q: %w", n.p.spec.Hostname, err)
+	}
+	unix.Umask(0) // of this thread alone, since CLONE_FS
+	if err := n.furnish(); err != nil {
+		return err
+	}
+	if err := n.startInit(); err != nil {
+		return err
+	}
+	unix.Umask(0o022)
+	var err error
+	if n.p.inside.root, err = openRoot("/"); err != nil {
+		return err
+	}
+	return n.drop()
+}
+
+// furnish mounts what the tenant has of its own.
+func (n *enclosure) furnish() error {
+	if err := mountNew("tmpfs", own, unix.MS_NOSUID|unix.MS_NODEV, "mode=0755,size=10%,nr_inodes=65536"); err != nil {
+		return err
+	}
+	for _, dir := range []string{"/tmp", "/shm"} {
+		if err := os.Mkdir(own+dir, 0o1777|os.ModeSticky); err != nil {
+			return fmt.Errorf("cannot make the tenant's own directories: %w", err)
+		}
+	}
+	for _, b := range [][2]string{{own + "/tmp", "/tmp"}, {own + "/tmp", "/var/tmp"}, {own + "/shm", "/dev/shm"}} {
+		if err := bind(b[0], b[1]); err != nil && !errors.Is(err, unix.ENOENT) {
+			return err
+		}
+	}
+	if err := mountNew("devpts", "/dev/pts", unix.MS_NOSUID|unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"); err != nil {
+		return err
+	}
+	if err := n.writeUsers(); err != nil {
+		return err
+	}
+	if err := n.uncover(); err != nil {
+		return err
+	}
+	for _, c := range n.clones {
+		if err := c.attach(""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// uncover covers the daemon's directories that hold something of the tenant's by
+// empty ones that can take mounts. They are the tenant's alone: nobody sees from
+// them who the others are.
+func (n *enclosure) uncover() error {
+	for i, path := range n.p.spec.Hidden {
+		if !beneath(n.p.spec.DataDir, path) && !beneath(n.p.spec.RunDir, path) {
+			continue
+		}
+		from := own + "/" + strconv.Itoa(i)
+		if err := os.Mkdir(from, 0o755); err != nil {
+			return fmt.Errorf("cannot make the tenant's own directories: %w", err)
+		}
+		if err := makePoint(path, true); err != nil {
+			return fmt.Errorf("cannot hide %q: %w", path, err)
+		}
+		if err := bind(from, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeUsers gives the tenant's user a name, as many programs want one.
+func (n *enclosure) writeUsers() error {
+	s := n.p.spec
+	home := s.DataDir
+	if home == "" {
+		home = "/"
+	}
+	for path, text := range map[string]string{
+		"/etc/passwd": "root:x:0:0:root:/root:/usr/sbin/nologin\n" +
+			fmt.Sprintf("tenant:x:%d:%d::%s:/bin/sh\n", s.UID, s.UID, home) +
+			"nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+		"/etc/group": fmt.Sprintf("root:x:0:\ntty:x:5:\ntenant:x:%d:\nnogroup:x:65534:\n", s.UID),
+	} {
+		file := own + "/" + filepath.Base(path)
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			return fmt.Errorf("cannot write %s for the tenant: %w", path, err)
+		}
+		if err := bind(file, path); err != nil && !errors.Is(err, unix.ENOENT) {
+			return err
+		}
+	}
+	return nil
+}
+
+// startInit starts PID 1 of the tenant's pid namespace and waits until /proc is
+// there.
+func (n *enclosure) startInit() error {
+	null := n.child.files[0]
+	attr := syscall.ProcAttr{
+		Dir: "/", Files: []uintptr{null, null, null, uintptr(n.signal[1])},
+		Sys: &syscall.SysProcAttr{Setsid: true, Unshareflags: unix.CLONE_NEWCGROUP},
+	}
+	if n.child.cgroup >= 0 {
+		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, n.child.cgroup
+	}
+	mains.starting.RLock()
+	pid, err := syscall.ForkExec(initPath, []string{"init"}, &attr)
+	if err == nil {
+		mains.add(pid)
+	}
+	mains.starting.RUnlock()
+	if err != nil {
+		return fmt.Errorf("cannot start PID 1 of the tenant: %w", err)
+	}
+	n.p.init.pid = pid
+	if l, isLeaf := n.p.tree.(*leaf); isLeaf {
+		l.init = pid
+	}
+	unix.Close(n.signal[1])
+	n.signal[1] = -1
+	var answer [4]byte
+	if got, err := readDatagram(n.signal[0], answer[:]); err != nil || got != len(answer) {
+		return fmt.Errorf("PID 1 of the tenant did not start: %w", errors.Join(err, errors.New("it ended")))
+	}
+	if errno := unix.Errno(binary.NativeEndian.Uint32(answer[:])); errno != 0 {
+		return fmt.Errorf("cannot mount /proc for the tenant: %w", errno)
+	}
+	return nil
+}
+
+// drop takes every privilege from the thread that the tenant's process would
+// inherit, but for what the fork itself needs: the change of user comes there.
+func (n *enclosure) drop() error {
+	for c := 0; c <= unix.CAP_LAST_CAP; c++ {
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(c), 0, 0, 0); err != nil && err != unix.EINVAL {
+			return fmt.Errorf("cannot give up capability %d: %w", c, err)
+		}
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot give up new privileges: %w", err)
+	}
+	return nil
+}
