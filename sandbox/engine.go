@@ -30,18 +30,19 @@ type Options struct {
 
 // Engine starts processes and brings their news. A daemon has one.
 type Engine struct {
-	log     zerolog.Logger
-	boot    string
-	loop    *loop
-	watches *watches
-	root    *cgroupRoot // nil: processes are known by session and environment
-	reaper  *reaper     // nil: somebody else reaps orphans
-	ports   ports
-	diag    diag
-	ignored chan os.Signal
-	memfd   int             // the trampoline; -1 until first used
-	pool    *netPool        // nil until first used
-	buffer  [chunkSize]byte // for output; the loop's
+	log         zerolog.Logger
+	boot        string
+	loop        *loop
+	watches     *watches
+	root        *cgroupRoot // nil: processes are known by session and environment
+	reaper      *reaper     // nil: somebody else reaps orphans
+	ports       ports
+	diag        diag
+	ignored     chan os.Signal
+	trampolines map[Level]int   // memory files; by level, made when first used
+	pool        *netPool        // nil until first used
+	landlock    int             // version; 0 = none here
+	buffer      [chunkSize]byte // for output; the loop's
 
 	mu   sync.Mutex
 	live map[*Process]struct{}
@@ -62,7 +63,7 @@ func NewEngine(o Options) (*Engine, error) {
 	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		o.Log.Warn().Err(err).Msg("cannot shut inherited files to tenants")
 	}
-	e := &Engine{log: o.Log, boot: boot, memfd: -1, live: map[*Process]struct{}{}, templates: map[layout]*template{}, diag: newDiag()}
+	e := &Engine{log: o.Log, boot: boot, trampolines: map[Level]int{}, live: map[*Process]struct{}{}, templates: map[layout]*template{}, diag: newDiag(), landlock: landlockVersion()}
 	if e.root, err = newRoot(o); err != nil {
 		return nil, err
 	}
@@ -212,10 +213,10 @@ func (e *Engine) Close() error {
 	e.watches.close()
 	signal.Stop(e.ignored)
 	e.mu.Lock()
-	if e.memfd >= 0 {
-		unix.Close(e.memfd)
-		e.memfd = -1
+	for _, fd := range e.trampolines {
+		unix.Close(fd)
 	}
+	clear(e.trampolines)
 	if e.pool != nil {
 		e.pool.close()
 		e.pool = nil

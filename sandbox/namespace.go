@@ -144,12 +144,18 @@ func (n *enclosure) enter() error {
 	if err := n.startInit(); err != nil {
 		return err
 	}
+	if err := maskProc(); err != nil {
+		return err
+	}
 	unix.Umask(0o022)
 	var err error
 	if n.p.inside.root, err = openRoot("/"); err != nil {
 		return err
 	}
-	return n.drop()
+	if err := n.drop(); err != nil {
+		return err
+	}
+	return restrict(n.p.engine.landlock, n.writable())
 }
 
 // furnish mounts what the tenant has of its own.
@@ -264,6 +270,20 @@ func (n *enclosure) startInit() error {
 		return fmt.Errorf("cannot mount /proc for the tenant: %w", errno)
 	}
 	return nil
+}
+
+// writable are the places where the tenant may write.
+func (n *enclosure) writable() []string {
+	all := []string{"/tmp", "/dev/shm", n.p.spec.RunDir}
+	if n.p.spec.DataDir != "" {
+		all = append(all, n.p.spec.DataDir)
+	}
+	for _, m := range n.p.spec.Mounts {
+		if !m.ReadOnly {
+			all = append(all, m.Destination)
+		}
+	}
+	return all
 }
 
 // drop takes every privilege from the thread that the tenant's process would

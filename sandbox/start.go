@@ -88,7 +88,7 @@ func (p *Process) prepare(child *childFiles) error {
 		child.add(listener)
 	}
 	if p.bounces() {
-		if child.program, err = p.engine.trampoline(p.spec.RunDir); err != nil {
+		if child.program, err = p.engine.trampoline(p.spec.RunDir, p.spec.Level); err != nil {
 			return err
 		}
 	}

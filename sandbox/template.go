@@ -226,12 +226,12 @@ func raise(system []clone, links map[string]string) error {
 // furnish adds to the new root what a system has besides its directories, hides
 // what is not for tenants, and makes it read-only.
 func furnish(l layout, extra []clone) error {
-	for _, name := range hostOnly {
+	for _, name := range append([]string{"sys/fs/cgroup"}, hostOnly...) {
 		if err := makePoint("/"+name, true); err != nil {
 			return fmt.Errorf("cannot make a root directory: %w", err)
 		}
 	}
-	for _, step := range []func() error{makeDev, writeInit, func() error { return writeEtc(l.host) }} {
+	for _, step := range []func() error{makeDev, makeMasks, writeInit, func() error { return writeEtc(l.host) }} {
 		if err := step(); err != nil {
 			return err
 		}

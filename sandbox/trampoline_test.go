@@ -48,7 +48,7 @@ func TestTrampoline_TheBytesAreTheSources(t *testing.T) {
 // gives what came out of stdout and of the error pipe.
 func bounced(t *testing.T, arch, emulator string, argv ...string) (out string, errno unix.Errno, code int) {
 	t.Helper()
-	program, err := trampolineFor(arch)
+	program, err := trampolineFor(arch, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,14 +138,14 @@ func emulatorFor(t *testing.T, arch string) string {
 
 func TestTrampoline_AnUnknownMachineIsTold(t *testing.T) {
 	t.Parallel()
-	if _, err := trampolineFor("riscv64"); err == nil || !strings.Contains(err.Error(), `listen = "fd" is not built for riscv64`) {
+	if _, err := trampolineFor("riscv64", nil); err == nil || !strings.Contains(err.Error(), `listen = "fd" is not built for riscv64`) {
 		t.Error(err)
 	}
 }
 
 func TestTrampoline_AFileDoesWhereMemoryMayNotBeExecuted(t *testing.T) {
 	t.Parallel()
-	program, err := trampolineFor(runtime.GOARCH)
+	program, err := trampolineFor(runtime.GOARCH, nil)
 	if err != nil {
 		t.Skip(err)
 	}
@@ -155,7 +155,7 @@ func TestTrampoline_AFileDoesWhereMemoryMayNotBeExecuted(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := newEngine(t, Options{})
-	e.memfd = fd
+	e.trampolines[LevelProcess] = fd
 	s := withSocket(character(t, "listensFD"))
 	s.Listen = ListenFD
 	n := start(t, e, s)
@@ -166,7 +166,7 @@ func TestTrampoline_AFileDoesWhereMemoryMayNotBeExecuted(t *testing.T) {
 	if left, _ := os.ReadDir(dir); len(left) > 0 {
 		t.Errorf("left %v", left)
 	}
-	if _, err := diskFile(filepath.Join(dir, "none"), program); err == nil || !strings.Contains(err.Error(), "cannot pass a listening socket") {
+	if _, err := diskFile(filepath.Join(dir, "none"), program); err == nil || !strings.Contains(err.Error(), "cannot make the trampoline") {
 		t.Error(err)
 	}
 }
