@@ -51,6 +51,9 @@ func (h *Host) load() error {
 // refused says why no tenant of a service can run here.
 func (h *Host) refused(config *conf.Service) error {
 	err := h.launcher.Supports(sandbox.Level(config.Isolation))
+	if err == nil && config.User != "" {
+		_, err = findUser(config.User)
+	}
 	if config.Refused != "" {
 		err = errors.New(config.Refused)
 	}

@@ -35,8 +35,11 @@ func (h *Host) specOf(c *Cell, gen uint64) (sandbox.Spec, error) {
 	spec := sandbox.Spec{
 		Name: c.name.String(), Generation: gen, Level: sandbox.Level(config.Isolation),
 		RunDir: h.tenantRunDir(c), Listen: sandbox.Listen(config.Listen),
-		UID: c.record.Load().UID, Hostname: config.Name, DataDir: dir,
-		Hidden: []string{h.o.DataDir, h.o.RunDir}, Rootfs: config.Rootfs,
+		UID: c.record.Load().UID, Hostname: config.Name, DataDir: dir, Network: sandbox.Network(config.Network),
+		Hidden: []string{h.o.DataDir, h.o.RunDir, h.config.Path}, Rootfs: config.Rootfs,
+	}
+	if err := h.letIn(config, &spec); err != nil {
+		return sandbox.Spec{}, fmt.Errorf("cannot start %s: %w", c.name, err)
 	}
 	for _, m := range config.Mounts {
 		spec.Mounts = append(spec.Mounts, sandbox.Mount(m))
@@ -46,7 +49,7 @@ func (h *Host) specOf(c *Cell, gen uint64) (sandbox.Spec, error) {
 		vars.Socket = filepath.Join(spec.RunDir, strconv.FormatUint(gen, 10)+".sock")
 	}
 	if config.Listen == conf.ListenAuto || config.Listen == conf.ListenTCP {
-		port, err := h.port(spec.Level)
+		port, err := h.port(spec.Network)
 		if err != nil {
 			return sandbox.Spec{}, fmt.Errorf("cannot start %s: %w", c.name, err)
 		}
@@ -64,8 +67,8 @@ func (h *Host) specOf(c *Cell, gen uint64) (sandbox.Spec, error) {
 // privatePort is what everybody gets who has a network alone.
 const privatePort = 8080
 
-func (h *Host) port(level sandbox.Level) (int, error) {
-	if level == sandbox.LevelProcess {
+func (h *Host) port(network sandbox.Network) (int, error) {
+	if network == sandbox.NetworkHost {
 		return h.launcher.FreePort()
 	}
 	return privatePort, nil
@@ -85,8 +88,8 @@ func environment(config *conf.Service, c *Cell, spec sandbox.Spec, dir string, o
 		}
 	}
 	// The daemon's HOME at process: go, uv and npm find their caches there.
-	// Elsewhere it is out of sight.
-	if spec.Level != sandbox.LevelProcess {
+	// Elsewhere it is out of sight, or somebody else's.
+	if spec.Level != sandbox.LevelProcess || spec.User != nil {
 		env["HOME"] = dir
 	}
 	if env["PATH"] == "" {

@@ -49,6 +49,7 @@ type Engine struct {
 
 	templating sync.Mutex // held while a template is made: the others want the same one
 	templates  map[layout]*template
+	mappings   map[mapping]*os.File // user namespaces
 }
 
 // NewEngine makes an engine; Close ends it. It also shuts every descriptor that
@@ -63,7 +64,7 @@ func NewEngine(o Options) (*Engine, error) {
 	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		o.Log.Warn().Err(err).Msg("cannot shut inherited files to tenants")
 	}
-	e := &Engine{log: o.Log, boot: boot, trampolines: map[Level]int{}, live: map[*Process]struct{}{}, templates: map[layout]*template{}, diag: newDiag(), landlock: landlockVersion()}
+	e := &Engine{log: o.Log, boot: boot, trampolines: map[Level]int{}, live: map[*Process]struct{}{}, templates: map[layout]*template{}, mappings: map[mapping]*os.File{}, diag: newDiag(), landlock: landlockVersion()}
 	if e.root, err = newRoot(o); err != nil {
 		return nil, err
 	}
@@ -234,6 +235,10 @@ func (e *Engine) Close() error {
 		t.close()
 	}
 	clear(e.templates)
+	for _, users := range e.mappings {
+		users.Close()
+	}
+	clear(e.mappings)
 	e.templating.Unlock()
 	if e.root == nil {
 		return nil

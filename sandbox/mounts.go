@@ -18,6 +18,14 @@ type Mount struct {
 	ReadOnly    bool
 }
 
+// attributes are those of its mount.
+func (m Mount) attributes() uint64 {
+	if m.ReadOnly {
+		return readOnly
+	}
+	return tame
+}
+
 // What every mount of a tenant is, and what most are besides.
 const (
 	tame     = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
@@ -73,6 +81,15 @@ func (c clone) attach(root string) error {
 	return nil
 }
 
+func attachAll(clones []clone) error {
+	for _, c := range clones {
+		if err := c.attach(""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func closeClones(clones []clone) {
 	for _, c := range clones {
 		unix.Close(c.fd)
@@ -119,6 +136,11 @@ func mountNew(kind, path string, flags uintptr, options string) error {
 // beneath reports that path is dir or lies below it.
 func beneath(path, dir string) bool {
 	return path == dir || dir == "/" || strings.HasPrefix(path, dir+"/")
+}
+
+func isFile(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // isDirectory does not follow links.

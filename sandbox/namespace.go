@@ -18,13 +18,17 @@ type enclosure struct {
 	p      *Process
 	child  *childFiles
 	view   *os.File // the template's mount namespace; a descriptor of our own
-	clones []clone  // what only this tenant sees
+	late   []clone  // what the template cannot hold, as every start makes the place anew
+	own    []clone  // the tenant's own directories
 	signal [2]int   // PID 1 says here that it is ready
 }
 
 // newEnclosure opens everything that will be out of sight for the thread later.
 func newEnclosure(p *Process, child *childFiles) (*enclosure, error) {
 	n := &enclosure{p: p, child: child, signal: [2]int{-1, -1}}
+	if err := p.spec.checkView(); err != nil {
+		return nil, &permanentError{err}
+	}
 	if err := n.open(); err != nil {
 		n.close()
 		return nil, err
@@ -33,16 +37,20 @@ func newEnclosure(p *Process, child *childFiles) (*enclosure, error) {
 }
 
 func (n *enclosure) open() (err error) {
-	network, err := n.p.engine.nets().take()
-	if err != nil {
-		return err
+	n.p.inside = &inside{uid: n.p.spec.UID}
+	if n.p.spec.Network != NetworkHost {
+		if n.p.inside.net, err = n.p.engine.nets().take(); err != nil {
+			return err
+		}
 	}
-	n.p.inside = &inside{net: network, uid: n.p.spec.UID}
 	if n.view, err = n.p.engine.openTemplate(n.p.spec); err != nil {
 		return err
 	}
 	if err = unix.Pipe2(n.signal[:], unix.O_CLOEXEC); err != nil {
 		return fmt.Errorf("cannot make a pipe: %w", err)
+	}
+	if err = n.cloneLate(); err != nil {
+		return err
 	}
 	return n.cloneOwn()
 }
@@ -63,39 +71,28 @@ func (e *Engine) openTemplate(s Spec) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "mnt"), nil
 }
 
-// cloneOwn copies the mounts of the tenant's own directories.
-func (n *enclosure) cloneOwn() error {
-	s := n.p.spec
-	for _, m := range n.late() {
-		attributes := uint64(tame)
-		if m.ReadOnly {
-			attributes = readOnly
-		}
-		c, err := cloneTree(m.Source, m.Destination, attributes)
+// cloneLate copies the mounts that the template cannot hold.
+func (n *enclosure) cloneLate() error {
+	for _, m := range n.lateMounts() {
+		c, err := cloneTree(m.Source, m.Destination, m.attributes())
 		if err != nil {
 			return &permanentError{err}
 		}
-		n.clones = append(n.clones, c)
+		n.late = append(n.late, c)
 	}
-	for _, path := range []string{s.DataDir, s.RunDir} {
-		if path == "" {
-			continue
-		}
-		c, err := cloneOwned(path, s.UID)
-		if err != nil {
-			return err
-		}
-		n.clones = append(n.clones, c)
+	c, err := n.p.engine.cloneLocked(n.p.spec)
+	if err != nil || c == nil {
+		return err
 	}
+	n.late = append(n.late, *c)
 	return nil
 }
 
-// late are the mounts that the template cannot hold, as they lie in directories
-// that every start makes.
-func (n *enclosure) late() []Mount {
+// lateMounts lie in directories that every start makes.
+func (n *enclosure) lateMounts() []Mount {
 	var late []Mount
 	s := n.p.spec
-	if s.Rootfs == "" && private(s.Dir) && !beneath(s.Dir, s.DataDir) {
+	if s.showsDir() && private(s.Dir) {
 		late = append(late, Mount{Source: s.Dir, Destination: s.Dir, ReadOnly: true})
 	}
 	for _, m := range s.Mounts {
@@ -106,11 +103,35 @@ func (n *enclosure) late() []Mount {
 	return late
 }
 
+// cloneOwn gives the tenant's own directories to its user and copies their mounts.
+func (n *enclosure) cloneOwn() error {
+	s := n.p.spec
+	places := [][2]string{{s.RunDir, s.RunDir}}
+	if dir := s.socketDir(); dir != "" {
+		places = append(places, [2]string{s.RunDir, dir})
+	}
+	if s.DataDir != "" {
+		if err := handOver(s.DataDir, s.UID, s.UID); err != nil {
+			return err
+		}
+		places = append(places, [2]string{s.DataDir, s.DataDir})
+	}
+	for _, place := range places {
+		c, err := cloneOwned(place[0], place[1])
+		if err != nil {
+			return err
+		}
+		n.own = append(n.own, c)
+	}
+	return nil
+}
+
 func (n *enclosure) close() {
 	if n.view != nil {
 		n.view.Close()
 	}
-	closeClones(n.clones)
+	closeClones(n.late)
+	closeClones(n.own)
 	for _, fd := range n.signal {
 		if fd >= 0 {
 			unix.Close(fd)
@@ -118,9 +139,10 @@ func (n *enclosure) close() {
 	}
 }
 
-// enter takes the calling thread into namespaces of the tenant's own and
-// completes the tenant's view. The thread is not to be used for anything else.
-func (n *enclosure) enter() error {
+// join takes the calling thread into the tenant's network, a copy of the
+// template's view, and new namespaces of the kinds given. The thread is not to be
+// used for anything else.
+func (n *enclosure) join(kinds int) error {
 	if err := n.p.inside.net.enter(); err != nil {
 		return err
 	}
@@ -130,9 +152,17 @@ func (n *enclosure) enter() error {
 	if err := unix.Setns(int(n.view.Fd()), unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("cannot enter a mount namespace: %w", err)
 	}
-	const own = unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
-	if err := unix.Unshare(own); err != nil {
+	if err := unix.Unshare(kinds); err != nil {
 		return fmt.Errorf("cannot make namespaces: %w", err)
+	}
+	return nil
+}
+
+// enter takes the calling thread into namespaces of the tenant's own and
+// completes the tenant's view.
+func (n *enclosure) enter() error {
+	if err := n.join(unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS); err != nil {
+		return err
 	}
 	if err := unix.Sethostname([]byte(n.p.spec.Hostname)); err != nil {
 		return fmt.Errorf("cannot set the host name %q: %w", n.p.spec.Hostname, err)
@@ -155,7 +185,35 @@ func (n *enclosure) enter() error {
 	if err := n.drop(); err != nil {
 		return err
 	}
-	return restrict(n.p.engine.landlock, n.writable())
+	if err := restrict(n.p.engine.landlock, n.writable()); err != nil {
+		return err
+	}
+	return n.enterDir()
+}
+
+// enterDir goes to the working directory with the tenant's eyes: what it may not
+// enter is told by name, before the app is blamed.
+func (n *enclosure) enterDir() error {
+	s := n.p.spec
+	become := func(uid int) error { return errors.Join(unix.Setfsgid(uid), unix.Setfsuid(uid)) } // and lose root's rights over files, or regain them
+	if err := become(int(s.UID)); err != nil {
+		return fmt.Errorf("cannot become user %d: %w", s.UID, err)
+	}
+	err := unix.Chdir(s.Dir)
+	if err := become(os.Geteuid()); err != nil { // a cgroup is entered with them
+		return fmt.Errorf("cannot become user %d: %w", os.Geteuid(), err)
+	}
+	switch {
+	case errors.Is(err, unix.EACCES):
+		err = fmt.Errorf("cannot use the working directory %q: tenants may not enter it: chmod o+x it and the directories above it", s.Dir)
+	case errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR):
+		err = fmt.Errorf("cannot use the working directory %q: it is not in a tenant's view: %w", s.Dir, err)
+	case err != nil:
+		return fmt.Errorf("cannot use the working directory %q: %w", s.Dir, err)
+	default:
+		return nil
+	}
+	return &permanentError{err}
 }
 
 // furnish mounts what the tenant has of its own.
@@ -179,15 +237,13 @@ func (n *enclosure) furnish() error {
 	if err := n.writeUsers(); err != nil {
 		return err
 	}
+	if err := attachAll(n.late); err != nil {
+		return &permanentError{err}
+	}
 	if err := n.uncover(); err != nil {
 		return err
 	}
-	for _, c := range n.clones {
-		if err := c.attach(""); err != nil {
-			return err
-		}
-	}
-	return nil
+	return attachAll(n.own)
 }
 
 // uncover covers the daemon's directories that hold something of the tenant's by
@@ -195,6 +251,11 @@ func (n *enclosure) furnish() error {
 // them who the others are.
 func (n *enclosure) uncover() error {
 	for i, path := range n.p.spec.Hidden {
+		if private(path) && isFile(path) {
+			if err := bind(maskFile, path); err != nil {
+				return err
+			}
+		}
 		if !beneath(n.p.spec.DataDir, path) && !beneath(n.p.spec.RunDir, path) {
 			continue
 		}
@@ -294,8 +355,5 @@ func (n *enclosure) drop() error {
 			return fmt.Errorf("cannot give up capability %d: %w", c, err)
 		}
 	}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("cannot give up new privileges: %w", err)
-	}
-	return nil
+	return noNewPrivileges()
 }

@@ -82,8 +82,11 @@ func (n *netns) use(f func(fd int) error) error {
 	return errors.Join(closed, err)
 }
 
-// enter moves the calling thread into the namespace.
+// enter moves the calling thread into the namespace; nil is where it is.
 func (n *netns) enter() error {
+	if n == nil {
+		return nil
+	}
 	return n.use(func(fd int) error {
 		if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("cannot enter a network namespace: %w", err)

@@ -75,12 +75,25 @@ func (p *Process) watchSocket() (<-chan struct{}, func()) {
 	if p.spec.Socket == "" {
 		return nil, func() {}
 	}
-	one, err := p.engine.watches.add(filepath.Dir(p.spec.Socket))
+	one, err := p.watchDir(filepath.Dir(p.spec.Socket))
 	if err != nil {
 		p.engine.log.Debug().Err(err).Str("tenant", p.spec.Name).Msg("looking for a socket without inotify")
 		return nil, func() {}
 	}
 	return one.C, func() { p.engine.watches.remove(one) }
+}
+
+// watchDir watches a directory as the process sees it.
+func (p *Process) watchDir(path string) (*watch, error) {
+	if p.inside == nil {
+		return p.engine.watches.add(path)
+	}
+	dir, err := p.inside.open(path, unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	return p.engine.watches.add("/proc/self/fd/" + strconv.Itoa(int(dir.Fd())))
 }
 
 // doze waits for news, wait at most. Go's timers are no finer than a

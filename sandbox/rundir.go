@@ -146,6 +146,17 @@ func (d *runDir) openFIFO(name string, flags int) (int, error) {
 	return fd, nil
 }
 
+// giveSocket gives a socket that we made to the user who runs there.
+func (d *runDir) giveSocket(path string) error {
+	if d.owner == os.Geteuid() {
+		return nil
+	}
+	if err := unix.Lchown(path, d.owner, -1); err != nil {
+		return fmt.Errorf("cannot give the socket %q to user %d: %w", path, d.owner, err)
+	}
+	return nil
+}
+
 // removeSocket removes the socket at path, which may be in d or anywhere that a
 // user chose. Elsewhere only one that nobody listens on any more.
 func (d *runDir) removeSocket(path string) error {

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"os"
 	"strconv"
 	"syscall"
 
@@ -42,8 +43,11 @@ type Spec struct {
 	Listen     Listen
 	Socket     string // path to listen on; "" when Listen is tcp
 	Port       int    // loopback port to listen on; 0 when Listen is unix or fd
+	User       *User  // who runs it at LevelProcess; nil = the daemon's user
 
 	// The rest is for LevelNamespace.
+
+	Network Network
 
 	UID      uint32   // the tenant's own user and group
 	Hostname string   // what uname says
@@ -51,6 +55,39 @@ type Spec struct {
 	Hidden   []string // directories of the daemon's: absent but for the tenant's own
 	Mounts   []Mount
 	Rootfs   string // root directory instead of the host's; "" = the host's
+}
+
+// User is somebody whom the system knows.
+type User struct {
+	UID, GID uint32
+	Groups   []uint32
+}
+
+// Network is the network that a process lives in.
+type Network string
+
+// NetworkPrivate and NetworkNone are a loopback of the tenant's own, where it
+// can have any port; NetworkHost is the host's network.
+const (
+	NetworkPrivate Network = "private"
+	NetworkNone    Network = "none"
+	NetworkHost    Network = "host"
+)
+
+// user is who runs the process and owns its files; nil = the daemon's user.
+func (s Spec) user() *User {
+	if s.Level == LevelProcess {
+		return s.User
+	}
+	return &User{UID: s.UID, GID: s.UID}
+}
+
+// owner is the number of user.
+func (s Spec) owner() int {
+	if u := s.user(); u != nil {
+		return int(u.UID)
+	}
+	return os.Geteuid()
 }
 
 // Endpoint is where a process accepts connections; it belongs to one generation.

@@ -74,7 +74,7 @@ func (p *Process) prepare(child *childFiles) error {
 		return err
 	}
 	defer d.close()
-	if err := d.removeSocket(p.spec.Socket); err != nil {
+	if err := p.removeStale(d); err != nil {
 		return err
 	}
 	if err := p.openStreams(d, child); err != nil {
@@ -86,6 +86,9 @@ func (p *Process) prepare(child *childFiles) error {
 			return err
 		}
 		child.add(listener)
+		if err := d.giveSocket(p.spec.Socket); err != nil {
+			return err
+		}
 	}
 	if p.bounces() {
 		if child.program, err = p.engine.trampoline(p.spec.RunDir, p.spec.Level); err != nil {
@@ -95,17 +98,32 @@ func (p *Process) prepare(child *childFiles) error {
 	return p.plant(child)
 }
 
-// owner is the user that the process runs as, and owns its files.
-func (s Spec) owner() int {
-	if s.Level == LevelProcess {
-		return os.Geteuid()
-	}
-	return int(s.UID)
-}
-
 // bounces reports that the process is started by way of the trampoline.
 func (p *Process) bounces() bool {
 	return p.spec.Listen == ListenFD || p.spec.Level != LevelProcess
+}
+
+// enterProcess prepares the thread that forks at LevelProcess.
+func (p *Process) enterProcess() error {
+	u := p.spec.User
+	if u == nil {
+		u = &User{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}
+	}
+	if p.spec.DataDir != "" && os.Geteuid() == 0 { // it may come from another level
+		if err := handOver(p.spec.DataDir, u.UID, u.GID); err != nil {
+			return err
+		}
+	}
+	return noNewPrivileges()
+}
+
+// noNewPrivileges keeps setuid programs from being more than others to whom the
+// calling thread forks.
+func noNewPrivileges() error {
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot give up new privileges: %w", err)
+	}
+	return nil
 }
 
 // openStreams opens the child's three streams and our ends of the two outputs.
@@ -156,7 +174,7 @@ func (p *Process) plant(child *childFiles) error {
 // launch starts the process on a thread that is thrown away: what the process
 // inherits from it happens to nobody else.
 func (p *Process) launch(child *childFiles) error {
-	enter := func() error { return nil }
+	enter := p.enterProcess
 	if p.spec.Level == LevelNamespace {
 		n, err := newEnclosure(p, child)
 		if err != nil {
@@ -210,11 +228,13 @@ func (p *Process) fork(path string, argv, env []string, child *childFiles) error
 		Dir: p.spec.Dir, Env: env, Files: child.files,
 		Sys: &syscall.SysProcAttr{Setsid: true, PidFD: &p.pidfd},
 	}
+	if u := p.spec.user(); u != nil {
+		attr.Sys.Credential = &syscall.Credential{Uid: u.UID, Gid: u.GID, Groups: u.Groups}
+	}
 	if child.cgroup >= 0 {
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, child.cgroup
 	}
 	if p.spec.Level == LevelNamespace {
-		attr.Sys.Credential = &syscall.Credential{Uid: p.spec.UID, Gid: p.spec.UID}
 		attr.Sys.Unshareflags = unix.CLONE_NEWCGROUP
 	}
 	mains.starting.RLock()

@@ -25,6 +25,8 @@ const (
 type layout struct {
 	rootfs  string // "" for the host's own root
 	workdir string // "" if it is to be seen anyway
+	socket  string // directory of a socket, see socketDir; "" = none
+	resolv  string // what /etc/resolv.conf says
 	host    string // name
 	hidden  string // directories, joined by NUL
 	mounts  string // source, destination, read-only; joined by NUL
@@ -49,10 +51,49 @@ func layoutOf(s Spec) layout {
 	for _, m := range s.Mounts {
 		l.mounts += fmt.Sprintf("%s\x00%s\x00%t\x00", m.Source, m.Destination, m.ReadOnly)
 	}
-	if s.Dir != "" && hiddenByRoot(s.Dir) && !slices.ContainsFunc(s.Hidden, func(h string) bool { return beneath(s.Dir, h) }) {
+	if s.showsDir() && !private(s.Dir) {
 		l.workdir = s.Dir
 	}
+	l.socket = s.socketDir()
+	l.resolv = ownResolv
+	if s.Network == NetworkHost {
+		data, _ := os.ReadFile("/etc/resolv.conf") // without one, names are asked of localhost, as on the host
+		l.resolv = string(data)
+	}
 	return l
+}
+
+// ownResolv is the resolv.conf of a tenant with a network of its own.
+const ownResolv = "nameserver 127.0.0.1\n"
+
+// showsDir reports that the working directory lies where the host's directories
+// are out of sight, and is to be shown for itself.
+func (s Spec) showsDir() bool {
+	return s.Rootfs == "" && hiddenByRoot(s.Dir) && strings.Count(s.Dir, "/") > 1 &&
+		!slices.ContainsFunc(s.Hidden, func(h string) bool { return beneath(s.Dir, h) })
+}
+
+// socketDir is the directory of a socket path of the user's own that lies
+// neither in the tenant's directories nor in those it gets anew: its run
+// directory is shown there. "" = none.
+func (s Spec) socketDir() string {
+	dir := filepath.Dir(s.Socket)
+	if s.Socket == "" || dir == s.RunDir || s.DataDir != "" && beneath(dir, s.DataDir) || private(dir) {
+		return ""
+	}
+	return dir
+}
+
+// checkView refuses what would show too much, or hide it.
+func (s Spec) checkView() error {
+	home := s.Dir == "/root" || filepath.Dir(s.Dir) == "/home"
+	if home && s.Rootfs == "" {
+		return fmt.Errorf("cannot use the working directory %q: it is somebody's home, which tenants do not see: write workdir = the app's folder", s.Dir)
+	}
+	if dir := s.socketDir(); dir == "/" || filepath.Dir(dir) == "/" && dir != "/run" {
+		return fmt.Errorf("cannot listen on %q: at isolation = %q the socket needs a directory of its own, like /run/%s", s.Socket, s.Level, filepath.Base(s.Socket))
+	}
+	return nil
 }
 
 // hiddenByRoot reports that a path of the host's would not be in a tenant's view.
@@ -183,11 +224,10 @@ func cloneExtra(l layout, mounts []Mount) (clones []clone, err error) {
 		mounts = append([]Mount{{Source: l.workdir, Destination: l.workdir, ReadOnly: true}}, mounts...)
 	}
 	for _, m := range mounts {
-		attributes := uint64(tame)
-		if m.ReadOnly {
-			attributes = readOnly
+		if private(m.Destination) {
+			continue // see enclosure.late
 		}
-		c, err := cloneTree(m.Source, m.Destination, attributes)
+		c, err := cloneTree(m.Source, m.Destination, m.attributes())
 		if err != nil {
 			return clones, &permanentError{err}
 		}
@@ -231,17 +271,17 @@ func furnish(l layout, extra []clone) error {
 			return fmt.Errorf("cannot make a root directory: %w", err)
 		}
 	}
-	for _, step := range []func() error{makeDev, makeMasks, writeInit, func() error { return writeEtc(l.host) }} {
+	for _, step := range []func() error{makeDev, makeMasks, writeInit, func() error { return writeEtc(l) }} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
-	for _, c := range extra {
-		if private(c.at) {
-			return &permanentError{fmt.Errorf("cannot mount at %q: tenants have a directory of their own there", c.at)}
-		}
-		if err := c.attach(""); err != nil {
-			return &permanentError{err}
+	if err := attachAll(extra); err != nil {
+		return &permanentError{err}
+	}
+	if l.socket != "" {
+		if err := makePoint(l.socket, true); err != nil {
+			return &permanentError{fmt.Errorf("cannot show the socket's directory %q: %w", l.socket, err)}
 		}
 	}
 	if err := hide(l); err != nil {
@@ -272,6 +312,12 @@ func hide(l layout) error {
 	}
 	for _, path := range strings.Split(l.hidden, "\x00") {
 		if path == "" || private(path) {
+			continue
+		}
+		if isFile(path) {
+			if err := bind(maskFile, path); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := makePoint(path, true); err != nil {
@@ -343,11 +389,11 @@ func writeInit() error {
 }
 
 // writeEtc puts files of a tenant's own in place of those of the host's /etc.
-func writeEtc(host string) error {
+func writeEtc(l layout) error {
 	for path, text := range map[string]string{
-		"/etc/hostname":    host + "\n",
-		"/etc/hosts":       "127.0.0.1\tlocalhost " + host + "\n::1\tlocalhost ip6-localhost ip6-loopback " + host + "\n",
-		"/etc/resolv.conf": "nameserver 127.0.0.1\n",
+		"/etc/hostname":    l.host + "\n",
+		"/etc/hosts":       "127.0.0.1\tlocalhost " + l.host + "\n::1\tlocalhost ip6-localhost ip6-loopback " + l.host + "\n",
+		"/etc/resolv.conf": l.resolv,
 	} {
 		if err := replace(path, text); err != nil {
 			return err
