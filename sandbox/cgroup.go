@@ -155,10 +155,10 @@ func (r *cgroupRoot) removeEmpty() error {
 
 // close removes the root unless somebody is left below it.
 func (r *cgroupRoot) close() error {
-	if err := r.removeEmpty(); err != nil {
+	if err := r.removeEmpty(); err != nil && !errors.Is(err, fs.ErrNotExist) { // another engine of that name was the last
 		return err
 	}
-	if err := os.Remove(r.dir); err != nil && !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENOTEMPTY) {
+	if err := os.Remove(r.dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENOTEMPTY) {
 		return fmt.Errorf("cannot remove a cgroup: %w", err)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -212,6 +213,12 @@ func ask(t testing.TB, at Endpoint) string {
 		t.Fatal(err)
 	}
 	return string(answer)
+}
+
+// net127 connects to a port of the host's loopback.
+func net127(t testing.TB, port int) (net.Conn, error) {
+	t.Helper()
+	return net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(port))
 }
 
 // leftovers are processes, zombies, cgroups and files of this run.

@@ -13,12 +13,13 @@ import (
 // accept yet; it cuts it to net.core.somaxconn.
 const backlog = 4096
 
-// listen makes the listening socket that is passed to a process.
-func listen(path string) (int, error) {
+// listen makes the listening socket that is passed to a process. It lives in the
+// process's network: through one of the host's it could look at the host's.
+func listen(n *netns, path string) (int, error) {
 	if path == "" {
 		return -1, errors.New("cannot listen without a path") // the kernel would make up a name
 	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := n.socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("cannot make a socket: %w", err)
 	}

@@ -24,7 +24,7 @@ const (
 
 // makeMasks prepares them in a template.
 func makeMasks() error {
-	err := os.WriteFile(maskFile, nil, 0o444)
+	err := writeAlone(maskFile, "", 0o444)
 	if err == nil {
 		err = os.Mkdir(maskDir, 0o555)
 	}

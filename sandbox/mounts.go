@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -102,7 +103,7 @@ func makePoint(path string, dir bool) error {
 	if err == nil && dir {
 		err = os.Mkdir(path, 0o755)
 	} else if err == nil {
-		err = os.WriteFile(path, nil, 0o444)
+		err = writeAlone(path, "", 0o444)
 	}
 	if _, there := os.Stat(path); there == nil {
 		return nil
@@ -111,6 +112,15 @@ func makePoint(path string, dir bool) error {
 		return errors.New("there is no such place, and the file system there is read-only: make it on the host")
 	}
 	return reason(err)
+}
+
+// writeAlone writes a file while no process is forked. A child has all our files
+// open until it executes, and one that is open for writing can neither be
+// executed (golang.org/issue/22315) nor its mount be made read-only.
+func writeAlone(path, text string, mode os.FileMode) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(path, []byte(text), mode)
 }
 
 // bind shows in a second place what is in the tenant's view already.

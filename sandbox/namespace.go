@@ -36,13 +36,16 @@ func newEnclosure(p *Process, child *childFiles) (*enclosure, error) {
 	return n, nil
 }
 
-func (n *enclosure) open() (err error) {
-	n.p.inside = &inside{uid: n.p.spec.UID}
-	if n.p.spec.Network != NetworkHost {
-		if n.p.inside.net, err = n.p.engine.nets().take(); err != nil {
-			return err
-		}
+// goInside takes a network for the process, or leaves it in the host's.
+func (p *Process) goInside() (err error) {
+	p.inside = &inside{uid: p.spec.UID}
+	if p.spec.Network != NetworkHost {
+		p.inside.net, err = p.engine.nets().take()
 	}
+	return err
+}
+
+func (n *enclosure) open() (err error) {
 	if n.view, err = n.p.engine.openTemplate(n.p.spec); err != nil {
 		return err
 	}

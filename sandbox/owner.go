@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,15 +15,29 @@ import (
 // then on it is that user's. What lay in it goes along if it belonged to the
 // directory's former owner. No link leads out of it; its parents are ours.
 func handOver(path string, uid, gid uint32) error {
-	root, err := os.OpenRoot(path)
+	root, err := rootAt(path)
 	if err != nil {
-		return fmt.Errorf("cannot open the directory %q: %w", path, reason(err))
+		return err
 	}
 	defer root.Close()
 	if err := handOverRoot(root, uid, gid); err != nil {
 		return fmt.Errorf("cannot give the directory %q to user %d: %w", path, uid, err)
 	}
 	return nil
+}
+
+// rootAt opens a directory, but not by way of a link.
+func rootAt(path string) (*os.Root, error) {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the directory %q: %w", path, err)
+	}
+	defer unix.Close(fd)
+	root, err := os.OpenRoot("/proc/self/fd/" + strconv.Itoa(fd))
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the directory %q: %w", path, reason(err))
+	}
+	return root, nil
 }
 
 func handOverRoot(root *os.Root, uid, gid uint32) error {
@@ -78,9 +93,9 @@ func (p *Process) removeStale(d *runDir) error {
 // removeBeneath removes a socket in a directory whose inside is the tenant's to
 // arrange: no link is followed out of it.
 func removeBeneath(dir, path string) error {
-	root, err := os.OpenRoot(dir)
+	root, err := rootAt(dir)
 	if err != nil {
-		return fmt.Errorf("cannot open the directory %q: %w", dir, reason(err))
+		return err
 	}
 	defer root.Close()
 	name, err := filepath.Rel(dir, path)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -67,13 +68,19 @@ func (s *pidSpace) kill() error {
 	return nil
 }
 
-// remove waits until all that kill ended are gone.
+// remove waits until all that kill ended are gone. PID 1 goes last.
 func (s *pidSpace) remove() error {
-	if err := waitEmpty(s, goneWithin); err != nil {
-		return err
+	for start := time.Now(); ; time.Sleep(pause(time.Since(start))) {
+		fd, err := openProcess(s.init.pid, s.init.start)
+		if errors.Is(err, ErrGone) {
+			return nil
+		}
+		if err == nil {
+			unix.Close(fd)
+			err = errors.New("killed processes are still there")
+		}
+		if time.Since(start) > goneWithin {
+			return err
+		}
 	}
-	if gone, err := empty(s); !gone {
-		return errors.Join(err, errors.New("killed processes are still there"))
-	}
-	return nil
 }

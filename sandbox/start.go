@@ -80,8 +80,13 @@ func (p *Process) prepare(child *childFiles) error {
 	if err := p.openStreams(d, child); err != nil {
 		return err
 	}
+	if p.spec.Level != LevelProcess {
+		if err := p.goInside(); err != nil {
+			return err
+		}
+	}
 	if p.spec.Listen == ListenFD {
-		listener, err := listen(p.spec.Socket)
+		listener, err := listen(p.inside.network(), p.spec.Socket)
 		if err != nil {
 			return err
 		}

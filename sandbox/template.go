@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -161,6 +160,7 @@ func (t *template) build(l layout, mounts []Mount) error {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("cannot make a mount namespace: %w", err)
 	}
+	unix.Umask(0) // of this thread alone, which shares no directories with others any more
 	var err error
 	if t.ns, err = os.Open("/proc/thread-self/ns/mnt"); err != nil {
 		return fmt.Errorf("cannot open a mount namespace: %w", err)
@@ -360,32 +360,25 @@ func makeDev() error {
 
 func makeDevice(name string, device uint64) error {
 	path := "/dev/" + name
-	err := unix.Mknod(path, unix.S_IFCHR|0o666, int(device))
-	if err == nil {
-		err = unix.Chmod(path, 0o666) // whatever the umask is
-	}
-	if err != nil {
+	if err := unix.Mknod(path, unix.S_IFCHR|0o666, int(device)); err != nil {
 		return fmt.Errorf("cannot make %s: %w", path, err)
 	}
 	return nil
 }
 
-// writeInit places PID 1's program. No process may be forked meanwhile: a file
-// that a child has open for writing cannot be executed.
+// writeInit places PID 1's program.
 func writeInit() error {
 	program, err := initProgram()
 	if err != nil {
 		return err
 	}
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	if err := os.WriteFile(initPath, program, 0o555); err != nil {
+	if err := writeAlone(initPath, string(program), 0o555); err != nil {
 		return fmt.Errorf("cannot write PID 1's program: %w", err)
 	}
 	if err := os.Mkdir(own, 0o755); err != nil {
 		return fmt.Errorf("cannot make a root directory: %w", err)
 	}
-	return os.Chmod(initPath, 0o555)
+	return nil
 }
 
 // writeEtc puts files of a tenant's own in place of those of the host's /etc.
@@ -412,11 +405,17 @@ func replace(path, text string) error {
 		path = target
 	}
 	file := "/proc/" + strings.ReplaceAll(path[1:], "/", "-")
-	if err := os.WriteFile(file, []byte(text), 0o444); err != nil {
+	if err := writeAlone(file, text, 0o444); err != nil {
 		return fmt.Errorf("cannot write %s for a tenant: %w", path, err)
 	}
 	if makePoint(path, false) != nil {
 		return nil // a root directory without an /etc like this
 	}
-	return bind(file, path)
+	if err := bind(file, path); err != nil {
+		return err
+	}
+	if err := unix.MountSetattr(unix.AT_FDCWD, path, 0, &unix.MountAttr{Attr_set: readOnly}); err != nil {
+		return fmt.Errorf("cannot make %q read-only: %w", path, err)
+	}
+	return nil
 }
