@@ -24,6 +24,14 @@ const patience = 10 * time.Second
 
 func sessionOfItsOwn(own bool) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: own} }
 
+// nobody has a command of a root's run by nobody.
+func nobody() *syscall.SysProcAttr {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+}
+
 var engineCount atomic.Int64
 
 // cgroupName is unique on this machine: tests of other runs may be at work.

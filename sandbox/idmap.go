@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -36,11 +35,15 @@ func (e *Engine) cloneLocked(s Spec) (*clone, error) {
 	}
 	c, err := e.cloneMapped(fd, mapping{from: st.Uid, fromGroup: st.Gid, to: s.UID})
 	if err != nil {
-		return nil, &permanentError{fmt.Errorf("cannot show the working directory %q to the tenant: only user %d can read it, and its file system cannot map that away (%w): "+
-			"chmod -R o+rX %[1]s", s.Dir, st.Uid, err)}
+		return nil, lockedError(s.Dir, st.Uid, err)
 	}
 	c.at = s.Dir
 	return c, nil
+}
+
+func lockedError(dir string, owner uint32, err error) error {
+	return &permanentError{fmt.Errorf("cannot show the working directory %q to the tenant: only user %d can read it, and its file system cannot map that away (%w): chmod -R o+rX %s",
+		dir, owner, err, dir)}
 }
 
 func (e *Engine) cloneMapped(fd int, m mapping) (*clone, error) {
@@ -109,6 +112,5 @@ func makeMapping(m mapping) (*os.File, error) {
 		return nil, fmt.Errorf("cannot make a user namespace: %w", err)
 	}
 	defer killChild(pid)
-	users, err := os.Open("/proc/" + strconv.Itoa(pid) + "/ns/user")
-	return users, errors.Join(err)
+	return os.Open("/proc/" + strconv.Itoa(pid) + "/ns/user")
 }

@@ -60,10 +60,12 @@ var initARM64 = []byte{
 // its namespaces, has orphans reaped, drops all rights, tells so and waits for
 // ever. Without it the app would be PID 1 itself: deaf to SIGTERM, and expected
 // to reap.
-func initProgram() ([]byte, error) {
-	machine, known := initMachines[runtime.GOARCH]
+func initProgram() ([]byte, error) { return initFor(runtime.GOARCH) }
+
+func initFor(arch string) ([]byte, error) {
+	machine, known := initMachines[arch]
 	if !known {
-		return nil, fmt.Errorf("isolation = \"namespace\" is not built for %s", runtime.GOARCH)
+		return nil, fmt.Errorf("isolation = \"namespace\" is not built for %s", arch)
 	}
 	return program(machine.elf, machine.code), nil
 }

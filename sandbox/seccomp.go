@@ -75,7 +75,7 @@ var checks = map[int][]bpf{
 		skip(unix.BPF_JEQ, unix.AF_UNIX, 3),
 		skip(unix.BPF_JEQ, unix.AF_INET, 2),
 		skip(unix.BPF_JEQ, unix.AF_INET6, 1),
-		unless(unix.BPF_JEQ, unix.AF_NETLINK, 4),
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.AF_NETLINK, Jt: 1, Jf: 4},
 		answer(allowed),
 		load(argument(2)),
 		unless(unix.BPF_JEQ, unix.NETLINK_ROUTE, 2),

@@ -18,30 +18,37 @@ import (
 
 func TestTrampoline_TheBytesAreTheSources(t *testing.T) {
 	t.Parallel()
-	for arch, prefix := range map[string]string{"amd64": "", "arm64": "aarch64-linux-gnu-"} {
+	for arch, machine := range machines {
 		t.Run(arch, func(t *testing.T) {
-			if arch != runtime.GOARCH && prefix == "" {
-				prefix = "x86_64-linux-gnu-"
-			}
-			if _, err := exec.LookPath(prefix + "as"); err != nil {
-				t.Skipf("no %sas here: install binutils for %s", prefix, arch)
-			}
-			dir := t.TempDir()
-			object, code := filepath.Join(dir, "t.o"), filepath.Join(dir, "t.bin")
-			for _, argv := range [][]string{
-				{prefix + "as", "-o", object, "trampoline/trampoline_" + arch + ".S"},
-				{prefix + "objcopy", "-O", "binary", "-j", ".text", object, code},
-			} {
-				if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
-					t.Fatalf("%v: %v: %s", argv, err, out)
-				}
-			}
-			want, err := os.ReadFile(code)
-			if err != nil || !bytes.Equal(want, machines[arch].code) {
-				t.Errorf("trampoline.go does not hold what trampoline_%s.S says: %v\n% x", arch, err, want)
+			if want := assembled(t, arch, "trampoline/trampoline_"+arch+".S"); !bytes.Equal(want, machine.code) {
+				t.Errorf("trampoline.go does not hold what trampoline_%s.S says:\n% x", arch, want)
 			}
 		})
 	}
+}
+
+// assembled is the machine code of a source.
+func assembled(t *testing.T, arch, source string) []byte {
+	t.Helper()
+	prefix := map[string]string{"amd64": "x86_64-linux-gnu-", "arm64": "aarch64-linux-gnu-"}[arch]
+	if arch == runtime.GOARCH {
+		prefix = ""
+	}
+	if _, err := exec.LookPath(prefix + "as"); err != nil {
+		t.Skipf("no %sas here: install binutils for %s", prefix, arch)
+	}
+	dir := t.TempDir()
+	object, code := filepath.Join(dir, "t.o"), filepath.Join(dir, "t.bin")
+	for _, argv := range [][]string{{prefix + "as", "-o", object, source}, {prefix + "objcopy", "-O", "binary", "-j", ".text", object, code}} {
+		if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v: %s", argv, err, out)
+		}
+	}
+	data, err := os.ReadFile(code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 // bounced runs the trampoline of one machine, perhaps under an emulator, and
