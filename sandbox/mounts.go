@@ -99,19 +99,29 @@ func closeClones(clones []clone) {
 
 // makePoint makes what something is to be mounted on, unless it is there.
 func makePoint(path string, dir bool) error {
-	err := os.MkdirAll(filepath.Dir(path), 0o755)
-	if err == nil && dir {
-		err = os.Mkdir(path, 0o755)
-	} else if err == nil {
-		err = writeAlone(path, "", 0o444)
+	err := makeOne(path, dir)
+	if errors.Is(err, unix.ENOENT) {
+		if err = os.MkdirAll(filepath.Dir(path), 0o755); err == nil {
+			err = makeOne(path, dir)
+		}
 	}
-	if _, there := os.Stat(path); there == nil {
+	switch {
+	case err == nil || errors.Is(err, unix.EEXIST):
 		return nil
-	}
-	if errors.Is(err, unix.EROFS) {
+	case errors.Is(err, unix.EROFS):
+		if _, there := os.Stat(path); there == nil {
+			return nil
+		}
 		return errors.New("there is no such place, and the file system there is read-only: make it on the host")
 	}
 	return reason(err)
+}
+
+func makeOne(path string, dir bool) error {
+	if dir {
+		return unix.Mkdir(path, 0o755)
+	}
+	return unix.Mknod(path, unix.S_IFREG|0o444, 0)
 }
 
 // writeAlone writes a file while no process is forked. A child has all our files

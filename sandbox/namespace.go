@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"syscall"
 
@@ -283,21 +282,30 @@ func (n *enclosure) writeUsers() error {
 	if home == "" {
 		home = "/"
 	}
-	for path, text := range map[string]string{
-		"/etc/passwd": "root:x:0:0:root:/root:/usr/sbin/nologin\n" +
-			fmt.Sprintf("tenant:x:%d:%d::%s:/bin/sh\n", s.UID, s.UID, home) +
-			"nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
-		"/etc/group": fmt.Sprintf("root:x:0:\ntty:x:5:\ntenant:x:%d:\nnogroup:x:65534:\n", s.UID),
+	id := strconv.FormatUint(uint64(s.UID), 10)
+	for _, f := range [...]struct{ name, text string }{
+		{"passwd", "root:x:0:0:root:/root:/usr/sbin/nologin\ntenant:x:" + id + ":" + id + "::" + home + ":/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"},
+		{"group", "root:x:0:\ntty:x:5:\ntenant:x:" + id + ":\nnogroup:x:65534:\n"},
 	} {
-		file := own + "/" + filepath.Base(path)
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-			return fmt.Errorf("cannot write %s for the tenant: %w", path, err)
+		if err := writeNew(own+"/"+f.name, f.text); err != nil {
+			return fmt.Errorf("cannot write /etc/%s for the tenant: %w", f.name, err)
 		}
-		if err := bind(file, path); err != nil && !errors.Is(err, unix.ENOENT) {
+		if err := bind(own+"/"+f.name, "/etc/"+f.name); err != nil && !errors.Is(err, unix.ENOENT) {
 			return err
 		}
 	}
 	return nil
+}
+
+// writeNew is os.WriteFile without what a start has no time for.
+func writeNew(path, text string) error {
+	fd, err := unix.Open(path, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o644)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	_, err = unix.Write(fd, []byte(text))
+	return err
 }
 
 // startInit starts PID 1 of the tenant's pid namespace and waits until /proc is

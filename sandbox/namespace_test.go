@@ -125,7 +125,7 @@ func TestNamespace_SeesAReadOnlySystemAndNobodysDirectories(t *testing.T) {
 	e := newEngine(t, Options{})
 	s := scripted(t, `ls /root /home /run /mnt /media /boot /var/log /dev/shm; ls -d /tmp/* "$DATA/.." "$DATA/../../.."; ls "$DATA/../.." "$DATA/.." "$RUN/.." "$RUN/../.."
 		for f in /x /usr/x /etc/x /var/x /dev/x /proc/sys/kernel/hostname /sys/x /etc/passwd "$DATA/../x" "$RUN/../x"; do (echo >$f) 2>/dev/null && echo wrote $f; done
-		for f in "$DATA/x" "$RUN/x" /tmp/x /var/tmp/y /dev/shm/x; do (echo >$f) || echo cannot write $f; done; ls /tmp/y; cat /proc/keys /proc/interrupts; ls /proc/bus; ls -ld /lost+found | cut -c1-10`)
+		for f in "$DATA/x" "$RUN/x" /tmp/x /var/tmp/y /dev/shm/x; do (echo >$f) || echo cannot write $f; done; ls /tmp/y; cat /proc/keys /proc/interrupts; ls /proc/acpi; ls -ld /lost+found | cut -c1-10`)
 	dir := filepath.Dir(s.Hidden[0])
 	beside := filepath.Join(s.Hidden[0], "notes", "bob")
 	if err := os.MkdirAll(beside, 0o777); err != nil {
