@@ -44,6 +44,8 @@ type Engine struct {
 	landlock    int             // version; 0 = none here
 	buffer      [chunkSize]byte // for output; the loop's
 
+	tried func() error // tryNamespaces, once
+
 	mu   sync.Mutex
 	live map[*Process]struct{}
 
@@ -64,7 +66,7 @@ func NewEngine(o Options) (*Engine, error) {
 	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		o.Log.Warn().Err(err).Msg("cannot shut inherited files to tenants")
 	}
-	e := &Engine{log: o.Log, boot: boot, trampolines: map[Level]int{}, live: map[*Process]struct{}{}, templates: map[layout]*template{}, mappings: map[mapping]*os.File{}, diag: newDiag(), landlock: landlockVersion()}
+	e := &Engine{log: o.Log, boot: boot, trampolines: map[Level]int{}, live: map[*Process]struct{}{}, templates: map[layout]*template{}, mappings: map[mapping]*os.File{}, diag: newDiag(), landlock: landlockVersion(), tried: sync.OnceValue(tryNamespaces)}
 	if e.root, err = newRoot(o); err != nil {
 		return nil, err
 	}
@@ -129,18 +131,6 @@ func ignoredSignals(status string) uint64 {
 	line, _, _ := strings.Cut(after, "\n")
 	mask, _ := strconv.ParseUint(strings.TrimSpace(line), 16, 64)
 	return mask
-}
-
-// Supports is nil for a level that tenants can run at here, else a sentence
-// that says what is missing and what to write instead.
-func (e *Engine) Supports(l Level) error { return Built(l) }
-
-// Built is nil for a level that this version has, wherever it runs.
-func Built(l Level) error {
-	if l == LevelProcess || l == LevelNamespace {
-		return nil
-	}
-	return fmt.Errorf(`isolation = %q is not built yet: write isolation = "process"`, string(l))
 }
 
 // Sweep ends whatever runs in this daemon's cgroups and belongs to no Process

@@ -448,7 +448,7 @@ func TestNamespace_EndsWholeAndTellsHow(t *testing.T) {
 			t.Error(err)
 		}
 		n.Settle(time.Millisecond)
-		if members, err := n.tree.members(); err != nil || len(members) < 3 {
+		if members, err := n.tree.members(); err != nil || len(members) < 2 {
 			t.Errorf("ended already, or unknown: %v, %v", members, err)
 		}
 		n.finish()

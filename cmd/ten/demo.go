@@ -14,6 +14,7 @@ import (
 
 	"tenement/actors"
 	"tenement/conf"
+	"tenement/sandbox"
 )
 
 // demoCustomers are the tenants of the demo; alice has a neighbour to compare with.
@@ -92,6 +93,11 @@ func writeDemoConfig(dir string) (*conf.Config, error) {
 		return nil, fmt.Errorf("cannot find this program: %w", err)
 	}
 	path := filepath.Join(dir, conf.FileName)
+	level, command, mounts := strongest(), self, "[]"
+	if level == sandbox.LevelNamespace { // which does not see where we may lie
+		command = "/run/ten"
+		mounts = fmt.Sprintf("[[%s, %q, true]]", tomlString(self), command)
+	}
 	text := fmt.Sprintf(`# What `+"`ten demo`"+` runs: every customer of the notes app is a process.
 [settings]
 data_dir = %q
@@ -100,11 +106,12 @@ run_dir = %q
 [service.%s]
 command = %q
 args = ["demo-app"]
-isolation = "process"
+isolation = %q
+mounts = %s
 listen = "fd"          # the app is handed a listening socket
 idle_timeout = %d      # seconds without a request until a customer sleeps
 apex = "none"
-`, filepath.Join(dir, "data"), filepath.Join(dir, "run"), demoService, self, demoIdle)
+`, filepath.Join(dir, "data"), filepath.Join(dir, "run"), demoService, command, level, mounts, demoIdle)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("cannot write the demo's configuration: %w", err)
 	}
