@@ -36,7 +36,7 @@ func (h *Host) specOf(c *Cell, gen uint64) (sandbox.Spec, error) {
 		Name: c.name.String(), Generation: gen, Level: sandbox.Level(config.Isolation),
 		RunDir: h.tenantRunDir(c), Listen: sandbox.Listen(config.Listen),
 		UID: c.record.Load().UID, Hostname: config.Name, DataDir: dir, Network: sandbox.Network(config.Network),
-		Hidden: []string{h.o.DataDir, h.o.RunDir, h.config.Path}, Rootfs: config.Rootfs,
+		Hidden: []string{h.o.DataDir, h.o.RunDir, h.Config().Path}, Rootfs: config.Rootfs,
 	}
 	if err := h.letIn(config, &spec); err != nil {
 		return sandbox.Spec{}, fmt.Errorf("cannot start %s: %w", c.name, err)

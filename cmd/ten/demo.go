@@ -150,8 +150,8 @@ Try:
   1. Write a note for alice, then look at bob: a process and a file of his own.
   2. Who is awake:            %[6]s ps --all
   3. What alice is doing:     %[6]s why %[7]s:alice
-  4. Kill her process (the page shows its pid: kill -9 PID) and reload: a new
-     process, the same notes.
+  4. Kill her process (kill -9 and the number that is told below when she wakes
+     up) and reload: a new process, the same notes.
   5. Leave her alone for %[8]d seconds: she sleeps. Reload: she wakes.
 
 Ctrl-C ends it all. What happens:
