@@ -57,6 +57,9 @@ func (h *Host) refused(config *conf.Service) error {
 	if err == nil && len(config.Secrets) > 0 {
 		err = sandbox.KeepsSecrets(h.o.RunDir)
 	}
+	if err == nil && config.User != "" {
+		_, err = findUser(config.User)
+	}
 	if config.Refused != "" {
 		err = errors.New(config.Refused)
 	}

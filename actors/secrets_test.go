@@ -76,7 +76,7 @@ func TestSecrets_TheServicesOwnEnvWinsOverTheFile(t *testing.T) {
 
 func TestSecrets_AMissingFileIsSaidAndNothingStarts(t *testing.T) {
 	config := defaults()
-	config.Services["notes"].EnvFile = "/no/such/{id}.env"
+	config.Services["notes"].EnvFile, config.Services["notes"].Network = "/no/such/{id}.env", conf.NetworkHost
 	play(t, config, func(t *testing.T, h *Host, s *stage) {
 		register(t, h, alice())
 		refused := wantCause(t, visit(t, h, alice()), CauseFailed)

@@ -36,13 +36,21 @@ func (h *Host) specOf(c *Cell, gen uint64) (sandbox.Spec, error) {
 	spec := sandbox.Spec{
 		Name: c.name.String(), Generation: gen, Level: sandbox.Level(config.Isolation),
 		RunDir: h.tenantRunDir(c), Listen: sandbox.Listen(config.Listen), Limits: limitsOf(config),
+		UID: c.record.Load().UID, Hostname: config.Name, DataDir: dir, Network: sandbox.Network(config.Network),
+		Hidden: []string{h.o.DataDir, h.o.RunDir, h.Config().Path}, Rootfs: config.Rootfs,
+	}
+	if err := h.letIn(config, &spec); err != nil {
+		return sandbox.Spec{}, fmt.Errorf("cannot start %s: %w", c.name, err)
+	}
+	for _, m := range config.Mounts {
+		spec.Mounts = append(spec.Mounts, sandbox.Mount(m))
 	}
 	vars := conf.Vars{Name: c.name.Service, ID: c.name.ID, DataDir: h.o.DataDir, InstanceDir: dir}
 	if config.Listen != conf.ListenTCP {
 		vars.Socket = filepath.Join(spec.RunDir, strconv.FormatUint(gen, 10)+".sock")
 	}
 	if config.Listen == conf.ListenAuto || config.Listen == conf.ListenTCP {
-		port, err := h.launcher.FreePort()
+		port, err := h.port(spec.Network)
 		if err != nil {
 			return sandbox.Spec{}, fmt.Errorf("cannot start %s: %w", c.name, err)
 		}
@@ -63,6 +71,16 @@ func (h *Host) specOf(c *Cell, gen uint64) (sandbox.Spec, error) {
 	return spec, nil
 }
 
+// privatePort is what everybody gets who has a network alone.
+const privatePort = 8080
+
+func (h *Host) port(network sandbox.Network) (int, error) {
+	if network == sandbox.NetworkHost {
+		return h.launcher.FreePort()
+	}
+	return privatePort, nil
+}
+
 // environment is all that a tenant sees of ours: what the contract promises,
 // what the service passes through, and what it sets, the later winning.
 func environment(config *conf.Service, c *Cell, spec sandbox.Spec, dir string, own ...map[string]string) []string {
@@ -71,11 +89,15 @@ func environment(config *conf.Service, c *Cell, spec sandbox.Spec, dir string, o
 		"TENEMENT_SERVICE": c.name.Service,
 		"TENEMENT_ID":      c.name.ID,
 	}
-	// The daemon's HOME at process: go, uv and npm find their caches there.
 	for _, name := range append([]string{"PATH", "HOME", "LANG", "TZ"}, config.PassEnv...) {
 		if v, ok := os.LookupEnv(name); ok {
 			env[name] = v
 		}
+	}
+	// The daemon's HOME at process: go, uv and npm find their caches there.
+	// Elsewhere it is out of sight, or somebody else's.
+	if spec.Level != sandbox.LevelProcess || spec.User != nil {
+		env["HOME"] = dir
 	}
 	if env["PATH"] == "" {
 		env["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -68,6 +68,17 @@ const (
 	IsolationSandbox   Isolation = "sandbox"
 )
 
+// Network says which network a tenant lives in.
+type Network string
+
+// Private is a loopback of its own with a way out, none a loopback of its own
+// without, host the host's own network.
+const (
+	NetworkPrivate Network = "private"
+	NetworkNone    Network = "none"
+	NetworkHost    Network = "host"
+)
+
 // Restart says when a tenant whose process ended by itself is started again.
 type Restart string
 
@@ -130,6 +141,8 @@ type Service struct {
 	Command         string   // as written, for `ten config`
 	Argv            []string // already split; {...} not yet interpolated
 	Isolation       Isolation
+	Network         Network
+	User            string // name or number of who runs at process; "" = the daemon's user
 	Socket          string // absolute once expanded; "" = the default place
 	Health          string // path, "" = none
 	Env             map[string]string

@@ -53,7 +53,7 @@ func TestParse_DefaultsAreThoseOfTheContract(t *testing.T) {
 	})
 	same(t, c.Services, map[string]*Service{"notes": {
 		Name: "notes", Line: 1, Command: "app", Argv: []string{"app"},
-		Isolation: IsolationNamespace, Restart: RestartOnFailure,
+		Isolation: IsolationNamespace, Network: NetworkPrivate, Restart: RestartOnFailure,
 		StartupTimeout: 10 * time.Second, RequestTimeout: 30 * time.Second,
 		Apex: ApexWeighted, Listen: ListenAuto, CreateOnRequest: CreateAuto, PidsLimit: DefaultPidsLimit, StorageFull: StorageFullWarn, StoragePersist: true,
 		Front: Front{MaxUpgrades: 1000},
@@ -92,6 +92,8 @@ tls.http_port = 8080
 command = "/usr/bin/python 3"
 args = ["-m", "http.server", "{port}", "a b"]
 isolation = "process"
+network = "host"
+user = "www-data"
 socket = "sock/{name}-{id}"
 health = "/health?full=1"
 workdir = "{instance_dir}"
@@ -163,7 +165,7 @@ func TestParse_EveryKeyIsUnderstood(t *testing.T) {
 	same(t, *c.Services["notes"], Service{
 		Name: "notes", Line: 27, Command: "/usr/bin/python 3",
 		Argv:      []string{"/usr/bin/python 3", "-m", "http.server", "{port}", "a b"},
-		Isolation: IsolationProcess, Socket: filepath.Join(wd(t), "sock/{name}-{id}"), Health: "/health?full=1",
+		Isolation: IsolationProcess, Network: NetworkHost, User: "www-data", Socket: filepath.Join(wd(t), "sock/{name}-{id}"), Health: "/health?full=1",
 		Env:     map[string]string{"PLAIN": "x {id}", "WHOLE": "1000", "HEX": "0x1F", "VERSION": "1.10", "spring.debug": "true"},
 		PassEnv: []string{"SECRET"}, Workdir: "{instance_dir}", Restart: RestartAlways,
 		IdleTimeout: 500 * time.Millisecond, StartupTimeout: time.Second, RequestTimeout: 2 * time.Second,

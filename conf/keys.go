@@ -121,6 +121,10 @@ var serviceKeys = append([]key[Service]{
 	row("args", list(text), nil, func(s *Service) *[]string { return &s.Argv }), // settle puts the command in front
 	// Tenants are strangers to each other.
 	row("isolation", isolation, IsolationNamespace, func(s *Service) *Isolation { return &s.Isolation }),
+	// settle: host at process, which has no other, private elsewhere.
+	row("network", oneOf(NetworkPrivate, NetworkNone, NetworkHost), "", func(s *Service) *Network { return &s.Network }),
+	// At process only: elsewhere every tenant has a user of its own.
+	row("user", checked(text, isUser), "", func(s *Service) *string { return &s.User }),
 	row("socket", socket, "", func(s *Service) *string { return &s.Socket }),
 	// Nothing that connects to an app is harmless to all of them.
 	row("health", checked(text, isURLPath), "", func(s *Service) *string { return &s.Health }),

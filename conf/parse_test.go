@@ -102,6 +102,11 @@ func TestParse_NamesEveryProblemWithItsLine(t *testing.T) {
 		// Words.
 		{"storage_full", in("storage_full = 'halt'"), `t:4: service.notes.storage_full: "halt" is none of warn, stop`},
 		{"isolation", in("isolation = 'proces'"), `t:4: service.notes.isolation: "proces" is none of process, namespace, sandbox; did you mean "process"?`},
+		{"network", in("network = 'bridge'"), `t:4: service.notes.network: "bridge" is none of private, none, host`},
+		{"network at process", in("isolation = 'process'\nnetwork = 'none'"),
+			`t:5: service.notes.network: "none" is not to be had at isolation = "process": write isolation = "namespace", or network = "host"`},
+		{"user", in("isolation = 'process'\nuser = 'a:b'"), `t:5: service.notes.user: "a:b" is neither the name of a user nor a number`},
+		{"user at namespace", in("user = 'www-data'"), `t:4: service.notes.user: is for isolation = "process": at "namespace" every tenant has a user of its own`},
 		{"restart", in("restart = 'onfailure'"), `t:4: service.notes.restart: "onfailure" is none of always, on-failure, never; did you mean "on-failure"?`},
 		{"listen", in("listen = 'udp'"), `t:4: service.notes.listen: "udp" is none of auto, unix, tcp, fd`},
 		{"create_on_request", in("create_on_request = 'yes'"), `t:4: service.notes.create_on_request: "yes" is none of auto, true, false`},

@@ -42,6 +42,7 @@ var enclosing = []string{"mounts", "rootfs"}
 func (s *Service) settle(v value) {
 	s.settleArgv(v)
 	s.checkTemplates(v)
+	s.settleView(v)
 	if slices.Contains(foreign, s.Isolation) {
 		s.Refused = fmt.Sprintf("isolation %q does not exist here: choose process, namespace or sandbox", s.Isolation)
 	}
@@ -61,6 +62,23 @@ func (s *Service) settle(v value) {
 	}
 	if !v.field("idle_timeout").present() {
 		v.remark("no idle_timeout: its tenants never go to sleep")
+	}
+}
+
+// settleView settles what depends on the level of isolation.
+func (s *Service) settleView(v value) {
+	process := s.Isolation == IsolationProcess
+	switch {
+	case s.Network == "" && process:
+		s.Network = NetworkHost
+	case s.Network == "":
+		s.Network = NetworkPrivate
+	case s.Network != NetworkHost && process:
+		v.field("network").fail("%q is not to be had at isolation = %q: write isolation = %q, or network = %q",
+			s.Network, s.Isolation, IsolationNamespace, NetworkHost)
+	}
+	if s.User != "" && !process {
+		v.field("user").fail("is for isolation = %q: at %q every tenant has a user of its own", IsolationProcess, s.Isolation)
 	}
 }
 
@@ -191,6 +209,13 @@ func mount(v value) (Mount, bool) {
 	destination, okDestination := checked(path, isAbsolute)(parts[1])
 	readOnly, okReadOnly := boolean(parts[2])
 	return Mount{Source: source, Destination: destination, ReadOnly: readOnly}, okSource && okDestination && okReadOnly
+}
+
+func isUser(s string) string {
+	if s == "" || strings.ContainsAny(s, ": \t\r\n\x00/") {
+		return fmt.Sprintf("%q is neither the name of a user nor a number", clip(s))
+	}
+	return ""
 }
 
 func isAbsolute(p string) string {

@@ -142,10 +142,11 @@ func (c *conns) rested() *upstream {
 // dial makes a new connection. A Unix socket with a full backlog says EAGAIN at
 // once (connect(2)) where TCP waits: the tenant is busy, not gone.
 func (c *conns) dial(ctx context.Context) (*upstream, error) {
-	d := net.Dialer{Timeout: dialTimeout, KeepAlive: -1}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
 	end := time.Now().Add(dialTimeout)
 	for pause := time.Millisecond; ; pause = min(2*pause, maxBacklogPause) {
-		conn, err := d.DialContext(ctx, c.endpoint.Network, c.endpoint.Address)
+		conn, err := c.endpoint.Dial(ctx)
 		if err == nil {
 			return &upstream{Conn: conn}, nil
 		}

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"net"
 
 	"tenement/sandbox"
 )
@@ -13,8 +12,7 @@ import (
 // answered 2xx before ctx ends. Redirects are not followed, the body is not
 // read, and an answer that is not HTTP is a failure.
 func Probe(ctx context.Context, e sandbox.Endpoint, path, host string) error {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, e.Network, e.Address)
+	conn, err := e.Dial(ctx)
 	if err != nil {
 		return fmt.Errorf("cannot connect: %w", err)
 	}

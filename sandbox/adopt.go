@@ -36,6 +36,13 @@ func (p *Process) adopt(r Record) error {
 	}
 	p.pidfd, p.pid, p.start, p.endpoint = fd, r.Pid, r.Start, r.Endpoint
 	p.tree, p.cage = p.engine.treeOf(r, r.Pid), r.cage()
+	if r.Level == LevelNamespace {
+		if p.inside, err = openInside(r.Pid, r.UID); err != nil {
+			p.closePidfd()
+			return err
+		}
+		p.endpoint.inside = p.inside
+	}
 	p.reopen()
 	p.engine.enlist(p)
 	if err := p.watch(); err != nil {
@@ -53,7 +60,10 @@ func (p *Process) adopt(r Record) error {
 // for a main process that is dead, whose pid may mean anything by now.
 func (e *Engine) treeOf(r Record, session int) tree {
 	if r.Cgroup != "" && isCgroup(r.Cgroup) {
-		return &leaf{dir: r.Cgroup}
+		return &leaf{dir: r.Cgroup, init: r.Init}
+	}
+	if r.Init != 0 {
+		return newPidSpace(member{r.Init, r.InitStart})
 	}
 	return newFamily(r.Marker, session)
 }
@@ -67,7 +77,7 @@ func isCgroup(dir string) bool {
 // reopen opens the read ends of the FIFOs. A process whose FIFO somebody removed
 // goes on without being read: better than ending it.
 func (p *Process) reopen() {
-	d, err := openOwn(p.spec.RunDir)
+	d, err := openOwn(p.spec.RunDir, p.spec.owner())
 	if err != nil {
 		p.engine.log.Warn().Err(err).Str("tenant", p.spec.Name).Msg("an adopted tenant's output is lost")
 		return

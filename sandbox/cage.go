@@ -100,24 +100,11 @@ func (g *cage) dirs() []string {
 	return all
 }
 
-// inside runs a fork so that the child is born within the limits: without a
-// race, as it is attached before it exists. Version 2 has CLONE_INTO_CGROUP for
-// that; version 1 a thread that enters, forks and ends.
-func (g *cage) inside(fork func() error) error {
-	if len(g.dirs()) == 0 {
-		return fork()
-	}
-	return onThread(func() error {
-		if err := g.enter(); err != nil {
-			return err
-		}
-		return fork()
-	})
-}
-
 // enter puts the calling thread, alone of all the daemon's, into the version 1
-// cgroups (their "tasks" file takes one thread), and so what it forks. The
-// daemon's memory stays charged to the daemon: it goes by the process.
+// cgroups (their "tasks" file takes one thread), and so what it forks: without a
+// race, as a child is attached before it exists. Version 2 has CLONE_INTO_CGROUP
+// for that. The daemon's memory stays charged to the daemon: it goes by the
+// process.
 func (g *cage) enter() error {
 	for _, dir := range g.dirs() {
 		if err := os.WriteFile(filepath.Join(dir, "tasks"), []byte("0"), 0); err != nil { // 0: this thread

@@ -144,10 +144,10 @@ func (r *cgroupRoot) removeEmpty() error {
 
 // close removes the root unless somebody is left below it.
 func (r *cgroupRoot) close() error {
-	if err := r.removeEmpty(); err != nil {
+	if err := r.removeEmpty(); err != nil && !errors.Is(err, fs.ErrNotExist) { // another engine of that name was the last
 		return err
 	}
-	if err := os.Remove(r.dir); err != nil && !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENOTEMPTY) {
+	if err := os.Remove(r.dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENOTEMPTY) {
 		return fmt.Errorf("cannot remove a cgroup: %w", err)
 	}
 	return nil
@@ -155,7 +155,10 @@ func (r *cgroupRoot) close() error {
 
 // leaf is the cgroup of one generation of a tenant: whoever it forks is in it,
 // whatever it calls itself.
-type leaf struct{ dir string }
+type leaf struct {
+	dir  string
+	init int // PID 1 of a pid namespace, which is nobody's process; 0 without
+}
 
 func (l *leaf) open() (int, error) {
 	fd, err := unix.Open(l.dir, unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -195,7 +198,7 @@ func (l *leaf) members() ([]member, error) {
 			return nil, fmt.Errorf("cannot list a cgroup's processes: %w", err)
 		}
 		for _, field := range strings.Fields(string(data)) {
-			if pid, err := strconv.Atoi(field); err == nil && pid > 0 { // 0: in another pid namespace
+			if pid, err := strconv.Atoi(field); err == nil && pid > 0 && pid != l.init { // 0: in another pid namespace
 				all = append(all, member{pid: pid})
 			}
 		}

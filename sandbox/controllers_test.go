@@ -71,8 +71,7 @@ func TestControllers_WithoutAnyTreeTheReasonIsToldAndNothingIsLimited(t *testing
 	if err != nil || len(g.dirs()) > 0 || g.pidsFile() != "" || g.cause(Status{Signal: 9}) != "" {
 		t.Errorf("%v %+v", err, g)
 	}
-	ran := false
-	if err := g.inside(func() error { ran = true; return nil }); err != nil || !ran {
+	if err := g.enter(); err != nil {
 		t.Error(err)
 	}
 }

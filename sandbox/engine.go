@@ -30,18 +30,22 @@ type Options struct {
 
 // Engine starts processes and brings their news. A daemon has one.
 type Engine struct {
-	log     zerolog.Logger
-	boot    string
-	loop    *loop
-	watches *watches
-	root    *cgroupRoot // nil: processes are known by session and environment
-	limits  *controllers
-	reaper  *reaper // nil: somebody else reaps orphans
-	ports   ports
-	diag    diag
-	ignored chan os.Signal
-	memfd   int             // the trampoline; -1 until first used
-	buffer  [chunkSize]byte // for output; the loop's
+	log         zerolog.Logger
+	boot        string
+	loop        *loop
+	watches     *watches
+	root        *cgroupRoot // nil: processes are known by session and environment
+	limits      *controllers
+	reaper      *reaper // nil: somebody else reaps orphans
+	ports       ports
+	diag        diag
+	ignored     chan os.Signal
+	trampolines map[Level]int   // memory files; by level, made when first used
+	pool        *netPool        // nil until first used
+	landlock    int             // version; 0 = none here
+	buffer      [chunkSize]byte // for output; the loop's
+
+	tried func() error // tryNamespaces, once
 
 	closing chan struct{} // closed by Close
 	closed  sync.Once
@@ -49,6 +53,10 @@ type Engine struct {
 
 	mu   sync.Mutex
 	live map[*Process]struct{}
+
+	templating sync.Mutex // held while a template is made: the others want the same one
+	templates  map[layout]*template
+	mappings   map[mapping]*os.File // user namespaces
 }
 
 // NewEngine makes an engine; Close ends it. It also shuts every descriptor that
@@ -63,7 +71,7 @@ func NewEngine(o Options) (*Engine, error) {
 	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		o.Log.Warn().Err(err).Msg("cannot shut inherited files to tenants")
 	}
-	e := &Engine{log: o.Log, boot: boot, memfd: -1, live: map[*Process]struct{}{}, diag: newDiag(), closing: make(chan struct{})}
+	e := &Engine{log: o.Log, boot: boot, trampolines: map[Level]int{}, live: map[*Process]struct{}{}, templates: map[layout]*template{}, mappings: map[mapping]*os.File{}, diag: newDiag(), landlock: landlockVersion(), closing: make(chan struct{}), tried: sync.OnceValue(tryNamespaces)}
 	if e.root, err = newRoot(o); err != nil {
 		return nil, err
 	}
@@ -135,18 +143,6 @@ func ignoredSignals(status string) uint64 {
 	return mask
 }
 
-// Supports is nil for a level that tenants can run at here, else a sentence
-// that says what is missing and what to write instead.
-func (e *Engine) Supports(l Level) error { return Built(l) }
-
-// Built is nil for a level that this version has, wherever it runs.
-func Built(l Level) error {
-	if l == LevelProcess {
-		return nil
-	}
-	return fmt.Errorf(`isolation = %q is not built yet: write isolation = "process"`, string(l))
-}
-
 // Enforces is nil when all of these limits can be kept on this host, else a
 // sentence that says which cannot, why, and what to do about it.
 func (e *Engine) Enforces(l Limits) error {
@@ -195,6 +191,16 @@ func (e *Engine) owns(dir string) bool {
 	return false
 }
 
+// nets is the pool of network namespaces; it is filled from its first use on.
+func (e *Engine) nets() *netPool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.pool == nil {
+		e.pool = newNetPool()
+	}
+	return e.pool
+}
+
 func (e *Engine) enlist(p *Process) {
 	e.mu.Lock()
 	e.live[p] = struct{}{}
@@ -220,9 +226,13 @@ func (e *Engine) Close() error {
 	e.watches.close()
 	signal.Stop(e.ignored)
 	e.mu.Lock()
-	if e.memfd >= 0 {
-		unix.Close(e.memfd)
-		e.memfd = -1
+	for _, fd := range e.trampolines {
+		unix.Close(fd)
+	}
+	clear(e.trampolines)
+	if e.pool != nil {
+		e.pool.close()
+		e.pool = nil
 	}
 	live := e.live
 	e.live = map[*Process]struct{}{}
@@ -231,8 +241,19 @@ func (e *Engine) Close() error {
 		p.closeOutputs()
 		p.oom.close(e.loop)
 		p.closePidfd()
+		p.inside.close()
 	}
 	e.limits.close()
+	e.templating.Lock()
+	for _, t := range e.templates {
+		t.close()
+	}
+	clear(e.templates)
+	for _, users := range e.mappings {
+		users.Close()
+	}
+	clear(e.mappings)
+	e.templating.Unlock()
 	if e.root == nil {
 		return nil
 	}

@@ -24,6 +24,14 @@ const patience = 10 * time.Second
 
 func sessionOfItsOwn(own bool) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: own} }
 
+// nobody has a command of a root's run by nobody.
+func nobody() *syscall.SysProcAttr {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+}
+
 var engineCount atomic.Int64
 
 // cgroupName is unique on this machine: tests of other runs may be at work.
@@ -203,7 +211,7 @@ func alive(pid int) bool {
 // ask connects and gives the answer: the pid of who serves.
 func ask(t testing.TB, at Endpoint) string {
 	t.Helper()
-	c, err := net.Dial(at.Network, at.Address)
+	c, err := at.Dial(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,6 +221,12 @@ func ask(t testing.TB, at Endpoint) string {
 		t.Fatal(err)
 	}
 	return string(answer)
+}
+
+// net127 connects to a port of the host's loopback.
+func net127(t testing.TB, port int) (net.Conn, error) {
+	t.Helper()
+	return net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(port))
 }
 
 // leftovers are processes, zombies, cgroups and files of this run.

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -49,6 +51,12 @@ func parseStat(data []byte) (stat, error) {
 	s.session, errs[2] = strconv.Atoi(fields[3])
 	s.start, errs[3] = strconv.ParseUint(fields[19], 10, 64)
 	return s, errors.Join(errs[:]...)
+}
+
+// ownerOfFile is the number of a file's user.
+func ownerOfFile(info fs.FileInfo) uint32 {
+	st, _ := info.Sys().(*syscall.Stat_t) // always, on Linux
+	return st.Uid
 }
 
 // bootID names this boot of the machine: pids and start times mean nothing in

@@ -13,12 +13,13 @@ import (
 // accept yet; it cuts it to net.core.somaxconn.
 const backlog = 4096
 
-// listen makes the listening socket that is passed to a process.
-func listen(path string) (int, error) {
+// listen makes the listening socket that is passed to a process. It lives in the
+// process's network: through one of the host's it could look at the host's.
+func listen(n *netns, path string) (int, error) {
 	if path == "" {
 		return -1, errors.New("cannot listen without a path") // the kernel would make up a name
 	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := n.socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("cannot make a socket: %w", err)
 	}
@@ -50,25 +51,26 @@ const reservedPid = "LISTEN_PID=0000000000"
 // right after: a socket that outlived its process would keep clients waiting in
 // a backlog that nobody takes from.
 func (p *Process) bounce(path string, env []string, child *childFiles) error {
-	program, err := p.engine.trampoline(p.spec.RunDir)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(program)
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
 		return fmt.Errorf("cannot make a pipe: %w", err)
 	}
 	defer unix.Close(pipe[0])
+	first := []string{""} // nothing for the trampoline to fill in
+	if p.spec.Listen == ListenFD {
+		first = []string{reservedPid, "LISTEN_FDS=1", "LISTEN_FDNAMES=http"}
+	} else {
+		child.files = append(child.files, ^uintptr(0)) // no listener
+	}
 	child.add(pipe[1])
-	child.files = append(child.files, uintptr(program))
-	env = append([]string{reservedPid, "LISTEN_FDS=1", "LISTEN_FDNAMES=http"}, env...)
+	child.files = append(child.files, uintptr(child.program))
+	env = append(first, env...)
 	argv := append([]string{path}, p.spec.Argv...)
 	if err := p.fork("/proc/self/fd/"+strconv.Itoa(trampolineFD), argv, env, child); err != nil {
-		return fmt.Errorf("cannot pass a listening socket: %w", err)
+		return fmt.Errorf("cannot execute the trampoline: %w", err)
 	}
 	child.close()
-	child.owned = nil
+	child.owned, child.cgroup, child.program = nil, -1, -1
 	if err := readErrno(pipe[0]); err != nil {
 		return executeError(p.spec, path, err)
 	}

@@ -1,13 +1,11 @@
 package sandbox
 
 import (
-	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,19 +18,19 @@ var loopbacks = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6L
 // squatter is the inode of a foreign socket on its port, 0 if there is none.
 func (p *Process) look() (found Endpoint, squatter uint32) {
 	if p.spec.Socket != "" && p.listensAt(p.spec.Socket) {
-		return Endpoint{Network: "unix", Address: p.spec.Socket}, 0
+		return Endpoint{Network: "unix", Address: p.spec.Socket, inside: p.inside}, 0
 	}
 	if p.spec.Port == 0 {
 		return Endpoint{}, 0
 	}
 	for _, loopback := range loopbacks {
 		address := netip.AddrPortFrom(loopback, uint16(p.spec.Port))
-		inode := p.engine.diag.listener(address)
+		inode := p.engine.diag.listener(p.inside.network(), address)
 		if inode == 0 {
 			continue
 		}
 		if p.hasSocket(inode) {
-			return Endpoint{Network: "tcp", Address: address.String()}, 0
+			return Endpoint{Network: "tcp", Address: address.String(), inside: p.inside}, 0
 		}
 		squatter = inode
 	}
@@ -42,21 +40,20 @@ func (p *Process) look() (found Endpoint, squatter uint32) {
 // listensAt looks for a listening socket of the tenant's at path. inotify tells
 // of bind, which comes before listen; hence the question to the kernel.
 func (p *Process) listensAt(path string) bool {
-	info, err := os.Lstat(path)
-	if err != nil || info.Mode().Type() != fs.ModeSocket {
+	st, err := p.inside.stat(path)
+	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFSOCK {
 		return false
 	}
 	return p.anySocket(func(inode uint32) bool {
-		s, listens := p.engine.diag.listening(inode)
-		return listens && (s.name == path || s.isFile(info))
+		s, listens := p.engine.diag.listening(p.inside.network(), inode)
+		return listens && (s.name == path || s.isFile(st))
 	})
 }
 
 // isFile knows a socket that was bound by another name (relative, through a
 // link, or renamed into place) by its file.
-func (s unixSocket) isFile(info fs.FileInfo) bool {
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || s.ino == 0 {
+func (s unixSocket) isFile(st unix.Stat_t) bool {
+	if s.ino == 0 {
 		return false
 	}
 	device := unix.Mkdev(s.dev>>20, s.dev&(1<<20-1)) // the kernel's own dev_t has 12 and 20 bits

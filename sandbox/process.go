@@ -19,8 +19,10 @@ type Process struct {
 	pid     int
 	start   uint64
 	tree    tree
-	cage    *cage // its limits; nil for a former daemon's
-	child   bool  // ours to reap; false for a former daemon's
+	cage    *cage   // its limits; nil for a former daemon's
+	child   bool    // ours to reap; false for a former daemon's
+	init    member  // PID 1 of its pid namespace; zero without
+	inside  *inside // nil: it lives on the host
 	outputs [2]output
 	oom     oomWatch
 
@@ -133,9 +135,13 @@ func (p *Process) Release() error {
 // cleanUp undoes a start, whole or half.
 func (p *Process) cleanUp() error {
 	p.closePidfd()
+	p.inside.close()
 	var errs []error
 	if p.tree != nil {
 		errs = append(errs, endTree(p.tree))
+	}
+	if p.init.pid != 0 && mains.has(p.init.pid) && errs[0] == nil { // else it waits for who cannot be killed
+		killChild(p.init.pid)
 	}
 	errs = append(errs, p.cage.remove())
 	if p.engine.reaper != nil {
@@ -152,7 +158,7 @@ func endTree(t tree) error {
 
 // removeFiles removes one generation's FIFOs and socket.
 func removeFiles(s Spec) error {
-	d, err := openOwn(s.RunDir)
+	d, err := openOwn(s.RunDir, s.owner())
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}

@@ -286,17 +286,6 @@ func TestStatus_ReadsLikeNews(t *testing.T) {
 	}
 }
 
-func TestEngine_SupportsOnlyWhatIsBuilt(t *testing.T) {
-	t.Parallel()
-	e := newEngine(t, Options{})
-	if err := e.Supports(LevelProcess); err != nil {
-		t.Error(err)
-	}
-	if err := e.Supports("sandbox"); err == nil || !strings.Contains(err.Error(), `isolation = "sandbox" is not built yet`) {
-		t.Error(err)
-	}
-}
-
 func TestEngine_CloseLeavesTheRunningAlone(t *testing.T) {
 	t.Parallel()
 	name := cgroupName()

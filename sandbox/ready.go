@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -18,7 +17,7 @@ import (
 // connects. It fails with an ExitedError when the process ends first, and when
 // ctx does with what the process did instead, as far as that shows.
 func (p *Process) Ready(ctx context.Context) (Endpoint, error) {
-	found := Endpoint{Network: "unix", Address: p.spec.Socket}
+	found := Endpoint{Network: "unix", Address: p.spec.Socket, inside: p.inside}
 	if p.spec.Listen != ListenFD {
 		var err error
 		if found, err = p.awaitListener(ctx); err != nil {
@@ -48,7 +47,7 @@ func (p *Process) awaitListener(ctx context.Context) (Endpoint, error) {
 			return found, nil
 		}
 		wait := pause(time.Since(begin))
-		if created != nil && p.spec.Port == 0 && !exists(p.spec.Socket) {
+		if created != nil && p.spec.Port == 0 && !p.exists(p.spec.Socket) {
 			wait = forever // until inotify says that it was bound; nothing tells of listen, which follows
 		}
 		err := p.doze(ctx, created, wait)
@@ -64,8 +63,8 @@ func (p *Process) awaitListener(ctx context.Context) (Endpoint, error) {
 // forever stands for no timer at all.
 const forever time.Duration = -1
 
-func exists(path string) bool {
-	_, err := os.Lstat(path)
+func (p *Process) exists(path string) bool {
+	_, err := p.inside.stat(path)
 	return err == nil
 }
 
@@ -76,12 +75,25 @@ func (p *Process) watchSocket() (<-chan struct{}, func()) {
 	if p.spec.Socket == "" {
 		return nil, func() {}
 	}
-	one, err := p.engine.watches.add(filepath.Dir(p.spec.Socket))
+	one, err := p.watchDir(filepath.Dir(p.spec.Socket))
 	if err != nil {
 		p.engine.log.Debug().Err(err).Str("tenant", p.spec.Name).Msg("looking for a socket without inotify")
 		return nil, func() {}
 	}
 	return one.C, func() { p.engine.watches.remove(one) }
+}
+
+// watchDir watches a directory as the process sees it.
+func (p *Process) watchDir(path string) (*watch, error) {
+	if p.inside == nil {
+		return p.engine.watches.add(path)
+	}
+	dir, err := p.inside.open(path, unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	return p.engine.watches.add("/proc/self/fd/" + strconv.Itoa(int(dir.Fd())))
 }
 
 // doze waits for news, wait at most. Go's timers are no finer than a

@@ -39,7 +39,7 @@ func TestReady_AUnixSocketIsFoundHoweverItWasBound(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			if at != (Endpoint{"unix", s.Socket}) || ask(t, at) != strconv.Itoa(n.Pid()) || n.Record().Endpoint != at {
+			if at != (Endpoint{Network: "unix", Address: s.Socket}) || ask(t, at) != strconv.Itoa(n.Pid()) || n.Record().Endpoint != at {
 				t.Errorf("%s: %v", name, at)
 			}
 			n.finish()
@@ -62,7 +62,7 @@ func TestReady_APortIsFoundAtTheAddressThatAnswers(t *testing.T) {
 			if name == "listensAny6" && !e.diag.inet {
 				host = "[::1]"
 			}
-			if at != (Endpoint{"tcp", host + ":" + strconv.Itoa(s.Port)}) {
+			if at != (Endpoint{Network: "tcp", Address: host + ":" + strconv.Itoa(s.Port)}) {
 				t.Errorf("%s: %v", name, at)
 			}
 			ask(t, at)

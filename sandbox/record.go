@@ -15,9 +15,13 @@ type Record struct {
 	Pid        int      `json:"pid"`
 	Start      uint64   `json:"start"` // clock ticks after boot
 	Boot       string   `json:"boot"`
-	Cgroup     string   `json:"cgroup,omitempty"` // directory; "" when there was none
-	Limits     []string `json:"limits,omitempty"` // directories of its version 1 cgroups
-	Marker     string   `json:"marker"`           // in the environment of all its processes
+	Level      Level    `json:"level"`
+	UID        uint32   `json:"uid,omitempty"`        // the tenant's own; 0 at process
+	Init       int      `json:"init,omitempty"`       // PID 1 of its pid namespace, as the host numbers it
+	InitStart  uint64   `json:"init_start,omitempty"` // clock ticks after boot
+	Cgroup     string   `json:"cgroup,omitempty"`     // directory; "" when there was none
+	Limits     []string `json:"limits,omitempty"`     // directories of its version 1 cgroups
+	Marker     string   `json:"marker"`               // in the environment of all its processes
 	RunDir     string   `json:"run_dir"`
 	Stdout     string   `json:"stdout"` // FIFOs
 	Stderr     string   `json:"stderr"`
@@ -42,6 +46,7 @@ func (p *Process) Record() Record {
 		Listen: s.Listen, Socket: s.Socket, Port: s.Port, Endpoint: endpoint,
 		Limits: p.cage.dirs(),
 	}
+	r.Level, r.UID, r.Init, r.InitStart = s.Level, s.UID, p.init.pid, p.init.start
 	if l, isLeaf := p.tree.(*leaf); isLeaf {
 		r.Cgroup = l.dir
 	}
@@ -50,8 +55,12 @@ func (p *Process) Record() Record {
 
 // spec is as much of the process's Spec as matters after its start.
 func (r Record) spec() Spec {
+	level := r.Level
+	if level == "" { // written by a daemon that had no other
+		level = LevelProcess
+	}
 	return Spec{
-		Name: r.Name, Generation: r.Generation, Level: LevelProcess,
+		Name: r.Name, Generation: r.Generation, Level: level, UID: r.UID,
 		RunDir: r.RunDir, Listen: r.Listen, Socket: r.Socket, Port: r.Port,
 	}
 }
@@ -68,6 +77,8 @@ func (r Record) check() error {
 		{"pid", r.Pid > 1},
 		{"start", r.Start > 0},
 		{"boot", r.Boot != ""},
+		{"level", r.Level == "" || r.Level == LevelProcess || r.Level == LevelNamespace},
+		{"init", r.Init == 0 && r.Level != LevelNamespace || r.Init > 1 && r.InitStart > 0},
 		{"run_dir", filepath.IsAbs(r.RunDir) && filepath.Clean(r.RunDir) == r.RunDir && r.RunDir != "/"},
 		{"marker", r.Marker == marker(r.RunDir, r.Generation)},
 		{"stdout", r.Stdout == filepath.Join(r.RunDir, fifos[0])},

@@ -82,7 +82,8 @@ func (l Limits) openFilesAllowed() error {
 // forkBounded is forkExec by way of the program that sets the limit of open
 // files: nobody else can set it before the app begins. It goes in front of
 // whatever else path is.
-func (p *Process) forkBounded(path string, argv, env []string, files []uintptr) error {
+func (p *Process) forkBounded(path string, argv, env []string, child *childFiles) error {
+	files := child.files
 	errorFD, programFD := len(files), len(files)+1
 	image, err := rlimitFor(runtime.GOARCH, p.spec.Limits.OpenFiles, errorFD, programFD)
 	if err != nil {
@@ -101,7 +102,7 @@ func (p *Process) forkBounded(path string, argv, env []string, files []uintptr) 
 	}
 	defer unix.Close(pipe[0])
 	files = append(slices.Clone(files), uintptr(pipe[1]), uintptr(fd))
-	err = p.forkExec("/proc/self/fd/"+strconv.Itoa(programFD), append([]string{path}, argv...), env, files)
+	err = p.forkExec("/proc/self/fd/"+strconv.Itoa(programFD), append([]string{path}, argv...), env, files, child.cgroup)
 	unix.Close(pipe[1]) // or the end of execve would never be heard of
 	if err != nil {
 		return fmt.Errorf("cannot limit open files: %w", err)

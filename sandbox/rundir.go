@@ -18,23 +18,34 @@ var errInTheWay = errors.New("is in the way")
 // are made and removed relative to it, so that nothing that is swapped for a
 // symbolic link leads out of it.
 type runDir struct {
-	path string
-	fd   int
+	path  string
+	fd    int
+	owner int // whose it is, and whatever is made in it; the daemon's user or the tenant's
 }
 
-// openRunDir makes the directory, or takes it as it is if it is really ours.
-func openRunDir(path string) (*runDir, error) {
+// openRunDir makes the directory, or takes it as it is if it is really ours, and
+// gives it to the user who runs there.
+func openRunDir(path string, owner int) (*runDir, error) {
 	if !filepath.IsAbs(path) {
 		return nil, fmt.Errorf("the run directory %q is not an absolute path", path)
 	}
 	if err := os.MkdirAll(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("cannot make the run directory: %w", err)
 	}
-	return openOwn(path)
+	d, err := openOwn(path, owner)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Fchown(d.fd, owner, -1); err != nil {
+		d.close()
+		return nil, fmt.Errorf("cannot give the run directory %q to user %d: %w", path, owner, err)
+	}
+	d.owner = owner
+	return d, nil
 }
 
 // openOwn opens a run directory that is there.
-func openOwn(path string) (*runDir, error) {
+func openOwn(path string, owner int) (*runDir, error) {
 	fd, err := unix.Open(path, unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
 		return nil, fmt.Errorf("the run directory %q is not a directory: %w", path, err)
@@ -42,7 +53,7 @@ func openOwn(path string) (*runDir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the run directory %q: %w", path, err)
 	}
-	d := &runDir{path: path, fd: fd}
+	d := &runDir{path: path, fd: fd, owner: owner}
 	if err := d.own(); err != nil {
 		d.close()
 		return nil, err
@@ -55,7 +66,7 @@ func (d *runDir) own() error {
 	if err := unix.Fstat(d.fd, &st); err != nil {
 		return fmt.Errorf("cannot look at the run directory %q: %w", d.path, err)
 	}
-	if int(st.Uid) != os.Geteuid() {
+	if int(st.Uid) != os.Geteuid() && int(st.Uid) != d.owner && !d.liesInOurs() {
 		return fmt.Errorf("the run directory %q belongs to user %d, not to us", d.path, st.Uid)
 	}
 	if st.Mode&0o777 == 0o700 {
@@ -65,6 +76,14 @@ func (d *runDir) own() error {
 		return fmt.Errorf("cannot close the run directory %q to others: %w", d.path, err)
 	}
 	return nil
+}
+
+// liesInOurs reports that only we make directories where d lies: then it is a
+// tenant's of ours that has changed its user.
+func (d *runDir) liesInOurs() bool {
+	var parent unix.Stat_t
+	err := unix.Fstatat(d.fd, "..", &parent, 0)
+	return err == nil && int(parent.Uid) == os.Geteuid() && parent.Mode&0o022 == 0
 }
 
 func (d *runDir) close() { unix.Close(d.fd) }
@@ -108,7 +127,11 @@ func (d *runDir) makeFIFO(name string) error {
 	if err := d.remove(name, unix.S_IFIFO); err != nil {
 		return err
 	}
-	if err := unix.Mkfifoat(d.fd, name, 0o600); err != nil {
+	err := unix.Mkfifoat(d.fd, name, 0o600)
+	if err == nil && d.owner != os.Geteuid() { // or the tenant could not open its own /dev/stdout
+		err = unix.Fchownat(d.fd, name, d.owner, -1, unix.AT_SYMLINK_NOFOLLOW)
+	}
+	if err != nil {
 		return fmt.Errorf("cannot make the FIFO %q: %w", filepath.Join(d.path, name), err)
 	}
 	return nil
@@ -129,6 +152,17 @@ func (d *runDir) openFIFO(name string, flags int) (int, error) {
 		return -1, fmt.Errorf("cannot open the FIFO %q: it is something else", path)
 	}
 	return fd, nil
+}
+
+// giveSocket gives a socket that we made to the user who runs there.
+func (d *runDir) giveSocket(path string) error {
+	if d.owner == os.Geteuid() {
+		return nil
+	}
+	if err := unix.Lchown(path, d.owner, -1); err != nil {
+		return fmt.Errorf("cannot give the socket %q to user %d: %w", path, d.owner, err)
+	}
+	return nil
 }
 
 // removeSocket removes the socket at path, which may be in d or anywhere that a

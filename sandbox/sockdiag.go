@@ -17,8 +17,8 @@ type diag struct{ unix, inet bool }
 
 // newDiag finds out what the kernel has: a dump of no states at all ends well.
 func newDiag() diag {
-	_, unixErr := askDiag(unixRequest(0, 0), unix.NLM_F_DUMP)
-	_, inetErr := askDiag(inetRequest(netip.IPv4Unspecified(), 0, 0), unix.NLM_F_DUMP)
+	_, unixErr := askDiag(nil, unixRequest(0, 0), unix.NLM_F_DUMP)
+	_, inetErr := askDiag(nil, inetRequest(netip.IPv4Unspecified(), 0, 0), unix.NLM_F_DUMP)
 	return diag{unix: unixErr == nil, inet: inetErr == nil}
 }
 
@@ -29,12 +29,12 @@ type unixSocket struct {
 }
 
 // listening gives the Unix socket with this inode, if it is one and listens.
-func (d diag) listening(inode uint32) (unixSocket, bool) {
+func (d diag) listening(n *netns, inode uint32) (unixSocket, bool) {
 	if !d.unix {
 		return procUnix(inode)
 	}
 	const name, vfs = 1, 2 // UDIAG_SHOW_NAME, UDIAG_SHOW_VFS
-	reply, err := askDiag(unixRequest(inode, name|vfs), 0)
+	reply, err := askDiag(n, unixRequest(inode, name|vfs), 0)
 	if err != nil {
 		return unixSocket{}, false
 	}
@@ -44,11 +44,11 @@ func (d diag) listening(inode uint32) (unixSocket, bool) {
 // listener gives the inode of the socket that would take a connection to
 // address; 0 if nobody would. The kernel's own lookup answers, so wildcard and
 // dual-stack listeners are found under the address that they serve.
-func (d diag) listener(address netip.AddrPort) uint32 {
+func (d diag) listener(n *netns, address netip.AddrPort) uint32 {
 	if !d.inet {
 		return procTCP(address)
 	}
-	reply, err := askDiag(inetRequest(address.Addr(), address.Port(), 1<<stateListen), 0)
+	reply, err := askDiag(n, inetRequest(address.Addr(), address.Port(), 1<<stateListen), 0)
 	if err != nil {
 		return 0
 	}
@@ -117,8 +117,8 @@ func parseInet(reply []byte) uint32 {
 
 // askDiag sends one request and gives the first message of the answer, nil if
 // that is the end of a dump.
-func askDiag(request []byte, flags uint16) ([]byte, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
+func askDiag(n *netns, request []byte, flags uint16) ([]byte, error) {
+	fd, err := n.socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
 	if err != nil {
 		return nil, fmt.Errorf("cannot ask the kernel about sockets: %w", err)
 	}
@@ -132,11 +132,11 @@ func askDiag(request []byte, flags uint16) ([]byte, error) {
 		return nil, fmt.Errorf("cannot ask the kernel about sockets: %w", err)
 	}
 	var reply [4096]byte
-	n, err := readDatagram(fd, reply[:])
+	length, err := readDatagram(fd, reply[:])
 	if err != nil {
 		return nil, fmt.Errorf("cannot ask the kernel about sockets: %w", err)
 	}
-	return firstMessage(reply[:n])
+	return firstMessage(reply[:length])
 }
 
 // readDatagram reads one message, interrupted or not.

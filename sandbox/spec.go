@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"os"
 	"strconv"
 	"syscall"
 
@@ -11,9 +12,13 @@ import (
 // Level is how a tenant is enclosed.
 type Level string
 
-// LevelProcess is the host's own view: a clean environment, a process group and
-// a cgroup of its own. The stronger levels are a later issue's.
-const LevelProcess Level = "process"
+// The levels that are built. LevelProcess is the host's own view: a clean
+// environment, a session and a cgroup of its own. LevelNamespace shows a
+// read-only system and nothing of anybody else's.
+const (
+	LevelProcess   Level = "process"
+	LevelNamespace Level = "namespace"
+)
 
 // Listen says where the process is expected to listen.
 type Listen string
@@ -40,12 +45,59 @@ type Spec struct {
 	Port       int               // loopback port to listen on; 0 when Listen is unix or fd
 	Limits     Limits            // those that this host cannot keep are left out: see Engine.Enforces
 	Secrets    map[string][]byte // by file name; placed in SecretsDir(RunDir) until Release
+	User       *User             // who runs it at LevelProcess; nil = the daemon's user
+
+	// The rest is for LevelNamespace.
+
+	Network Network
+
+	UID      uint32   // the tenant's own user and group
+	Hostname string   // what uname says
+	DataDir  string   // the tenant's own directory, writable; "" = none
+	Hidden   []string // directories of the daemon's: absent but for the tenant's own
+	Mounts   []Mount
+	Rootfs   string // root directory instead of the host's; "" = the host's
+}
+
+// User is somebody whom the system knows.
+type User struct {
+	UID, GID uint32
+	Groups   []uint32
+}
+
+// Network is the network that a process lives in.
+type Network string
+
+// NetworkPrivate and NetworkNone are a loopback of the tenant's own, where it
+// can have any port; NetworkHost is the host's network.
+const (
+	NetworkPrivate Network = "private"
+	NetworkNone    Network = "none"
+	NetworkHost    Network = "host"
+)
+
+// user is who runs the process and owns its files; nil = the daemon's user.
+func (s Spec) user() *User {
+	if s.Level == LevelProcess {
+		return s.User
+	}
+	return &User{UID: s.UID, GID: s.UID}
+}
+
+// owner is the number of user.
+func (s Spec) owner() int {
+	if u := s.user(); u != nil {
+		return int(u.UID)
+	}
+	return os.Geteuid()
 }
 
 // Endpoint is where a process accepts connections; it belongs to one generation.
 type Endpoint struct {
 	Network string // "unix" or "tcp"
 	Address string // path, or host:port
+
+	inside *inside // where that is to be found; nil on the host
 }
 
 // Stream is one of a process's two output streams.

@@ -14,6 +14,9 @@ import (
 type childFiles struct {
 	files []uintptr // by number in the child
 	owned []int     // ours to close after the fork
+
+	cgroup  int // to be born in; -1 = the daemon's own
+	program int // the trampoline; -1 = none
 }
 
 func (c *childFiles) add(fd int) {
@@ -22,8 +25,10 @@ func (c *childFiles) add(fd int) {
 }
 
 func (c *childFiles) close() {
-	for _, fd := range c.owned {
-		unix.Close(fd)
+	for _, fd := range append(c.owned, c.cgroup, c.program) {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
 	}
 }
 
@@ -43,16 +48,17 @@ func (p *Process) begin() error {
 	if err := p.engine.Supports(p.spec.Level); err != nil {
 		return &permanentError{err}
 	}
-	path, err := findCommand(p.spec)
-	if err != nil {
-		return err
-	}
-	var child childFiles
+	child := childFiles{cgroup: -1, program: -1}
 	defer child.close()
-	if err = p.prepare(&child); err == nil {
-		err = p.spawn(path, &child)
+	err := p.prepare(&child)
+	if err == nil {
+		err = p.launch(&child)
 	}
 	if err == nil {
+		err = p.identify()
+	}
+	if err == nil {
+		p.exposeToOOM()
 		err = p.watch()
 	}
 	if err != nil {
@@ -64,31 +70,72 @@ func (p *Process) begin() error {
 
 // prepare makes the run directory's files, the listening socket and the cgroup.
 func (p *Process) prepare(child *childFiles) error {
-	d, err := openRunDir(p.spec.RunDir)
+	d, err := openRunDir(p.spec.RunDir, p.spec.owner())
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	if err := d.removeSocket(p.spec.Socket); err != nil {
+	if err := p.removeStale(d); err != nil {
 		return err
 	}
-	if err := placeSecrets(p.spec.RunDir, os.Geteuid(), p.spec.Secrets); err != nil {
+	if err := placeSecrets(p.spec.RunDir, p.spec.owner(), p.spec.Secrets); err != nil {
 		return err
 	}
 	if err := p.openStreams(d, child); err != nil {
 		return err
 	}
+	if p.spec.Level != LevelProcess {
+		if err := p.goInside(); err != nil {
+			return err
+		}
+	}
 	if p.spec.Listen == ListenFD {
-		listener, err := listen(p.spec.Socket)
+		listener, err := listen(p.inside.network(), p.spec.Socket)
 		if err != nil {
 			return err
 		}
 		child.add(listener)
+		if err := d.giveSocket(p.spec.Socket); err != nil {
+			return err
+		}
 	}
-	if err := p.plant(); err != nil {
+	if p.bounces() {
+		if child.program, err = p.engine.trampoline(p.spec.RunDir, p.spec.Level); err != nil {
+			return err
+		}
+	}
+	if err := p.plant(child); err != nil {
 		return err
 	}
 	return p.limit()
+}
+
+// bounces reports that the process is started by way of the trampoline.
+func (p *Process) bounces() bool {
+	return p.spec.Listen == ListenFD || p.spec.Level != LevelProcess
+}
+
+// enterProcess prepares the thread that forks at LevelProcess.
+func (p *Process) enterProcess() error {
+	u := p.spec.User
+	if u == nil {
+		u = &User{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}
+	}
+	if p.spec.DataDir != "" && os.Geteuid() == 0 { // it may come from another level
+		if err := handOver(p.spec.DataDir, u.UID, u.GID); err != nil {
+			return err
+		}
+	}
+	return noNewPrivileges()
+}
+
+// noNewPrivileges keeps setuid programs from being more than others to whom the
+// calling thread forks.
+func noNewPrivileges() error {
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot give up new privileges: %w", err)
+	}
+	return nil
 }
 
 // openStreams opens the child's three streams and our ends of the two outputs.
@@ -118,7 +165,7 @@ func (p *Process) openStreams(d *runDir, child *childFiles) error {
 
 // plant makes the tree that the process will be the root of. From here on Sweep
 // leaves its cgroup alone.
-func (p *Process) plant() error {
+func (p *Process) plant(child *childFiles) error {
 	if p.engine.root == nil {
 		p.tree = newFamily(p.marker(), 0)
 		p.engine.enlist(p)
@@ -132,7 +179,35 @@ func (p *Process) plant() error {
 	}
 	p.tree = l
 	p.engine.live[p] = struct{}{}
-	return nil
+	child.cgroup, err = l.open()
+	return err
+}
+
+// launch starts the process on a thread that is thrown away: what the process
+// inherits from it happens to nobody else.
+func (p *Process) launch(child *childFiles) error {
+	enter := p.enterProcess
+	if p.spec.Level == LevelNamespace {
+		n, err := newEnclosure(p, child)
+		if err != nil {
+			return err
+		}
+		defer n.close()
+		enter = n.enter
+	}
+	return onThread(func() error {
+		if err := p.cage.enter(); err != nil { // while the cgroups are in sight
+			return err
+		}
+		if err := enter(); err != nil {
+			return err
+		}
+		path, err := findCommand(p.spec)
+		if err != nil {
+			return err
+		}
+		return p.spawn(path, child)
+	})
 }
 
 // limit makes what holds the process's limits.
@@ -150,7 +225,7 @@ func (p *Process) marker() string { return marker(p.spec.RunDir, p.spec.Generati
 // spawn forks and executes, directly or by way of the trampoline.
 func (p *Process) spawn(path string, child *childFiles) error {
 	env := append(p.environment(), p.marker())
-	if p.spec.Listen != ListenFD {
+	if !p.bounces() {
 		if err := p.fork(path, p.spec.Argv, env, child); err != nil {
 			return executeError(p.spec, path, err)
 		}
@@ -161,7 +236,7 @@ func (p *Process) spawn(path string, child *childFiles) error {
 
 // environment is the spec's without what the engine itself says.
 func (p *Process) environment() []string {
-	env := make([]string, 0, len(p.spec.Env)+4)
+	env := make([]string, 0, len(p.spec.Env)+5)
 	for _, entry := range p.spec.Env {
 		ours := strings.HasPrefix(entry, markerVariable+"=") ||
 			p.spec.Listen == ListenFD && strings.HasPrefix(entry, "LISTEN_")
@@ -175,33 +250,31 @@ func (p *Process) environment() []string {
 // fork returns when the child has executed path, with execve's own error if not.
 func (p *Process) fork(path string, argv, env []string, child *childFiles) error {
 	if p.spec.Limits.OpenFiles > 0 {
-		return p.forkBounded(path, argv, env, child.files)
+		return p.forkBounded(path, argv, env, child)
 	}
-	return p.forkExec(path, argv, env, child.files)
+	return p.forkExec(path, argv, env, child.files, child.cgroup)
 }
 
-func (p *Process) forkExec(path string, argv, env []string, files []uintptr) error {
+func (p *Process) forkExec(path string, argv, env []string, files []uintptr, cgroup int) error {
 	attr := syscall.ProcAttr{
 		Dir: p.spec.Dir, Env: env, Files: files,
 		Sys: &syscall.SysProcAttr{Setsid: true, PidFD: &p.pidfd},
 	}
-	if l, isLeaf := p.tree.(*leaf); isLeaf {
-		fd, err := l.open()
-		if err != nil {
-			return err
-		}
-		defer unix.Close(fd)
-		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, fd
+	if u := p.spec.user(); u != nil {
+		attr.Sys.Credential = &syscall.Credential{Uid: u.UID, Gid: u.GID, Groups: u.Groups}
 	}
-	var pid int
-	err := p.cage.inside(func() (err error) {
-		mains.starting.RLock()
-		defer mains.starting.RUnlock()
-		if pid, err = syscall.ForkExec(path, argv, &attr); err == nil {
-			mains.add(pid)
-		}
-		return err
-	})
+	if cgroup >= 0 {
+		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, cgroup
+	}
+	if p.spec.Level == LevelNamespace {
+		attr.Sys.Unshareflags = unix.CLONE_NEWCGROUP
+	}
+	mains.starting.RLock()
+	pid, err := syscall.ForkExec(path, argv, &attr)
+	if err == nil {
+		mains.add(pid)
+	}
+	mains.starting.RUnlock()
 	if err != nil {
 		p.pidfd = -1
 		return err
@@ -210,11 +283,10 @@ func (p *Process) forkExec(path string, argv, env []string, files []uintptr) err
 	if f, isFamily := p.tree.(*family); isFamily {
 		f.session = pid
 	}
-	p.exposeToOOM()
-	return p.identify()
+	return nil
 }
 
-// identify reads the start time, while the process cannot have been reaped.
+// identify reads the start times, while nobody can have been reaped.
 func (p *Process) identify() error {
 	s, err := readStat(p.pid)
 	if err != nil {
@@ -224,6 +296,16 @@ func (p *Process) identify() error {
 		return errors.New("this kernel gives no pidfds")
 	}
 	p.start = s.start
+	if p.init.pid == 0 {
+		return nil
+	}
+	if s, err = readStat(p.init.pid); err != nil {
+		return fmt.Errorf("cannot look at PID 1 of the tenant: %w", err)
+	}
+	p.init.start = s.start
+	if _, isFamily := p.tree.(*family); isFamily {
+		p.tree = newPidSpace(p.init)
+	}
 	return nil
 }
 
@@ -237,17 +319,17 @@ func (p *Process) abandon() error {
 		return removeFiles(p.spec)
 	}
 	if p.child {
-		p.killChild()
+		killChild(p.pid)
 	}
 	return p.cleanUp()
 }
 
 // killChild kills and reaps a child that the loop does not know of. Until it is
 // reaped its pid is nobody else's.
-func (p *Process) killChild() {
-	_ = unix.Kill(p.pid, unix.SIGKILL) // fails only if it is dead
+func killChild(pid int) {
+	_ = unix.Kill(pid, unix.SIGKILL) // fails only if it is dead
 	var info unix.Siginfo
-	for unix.Waitid(unix.P_PID, p.pid, &info, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	for unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}
-	_, _ = mains.reap(p.pid) // how it ended is known
+	_, _ = mains.reap(pid) // how it ended is known
 }

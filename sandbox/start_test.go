@@ -189,7 +189,7 @@ func TestStart_ALevelThatIsNotBuiltIsRefused(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t, Options{})
 	s := character(t, "hangs")
-	s.Level = "namespace"
+	s.Level = "sandbox"
 	if _, err := e.Start(s, Events{}); !errors.Is(err, ErrCannotExecute) || !strings.Contains(err.Error(), `isolation = "process"`) {
 		t.Error(err)
 	}
@@ -320,13 +320,14 @@ func TestStart_WhatIsInTheWayIsRefusedAndLeftAlone(t *testing.T) {
 	}
 }
 
+// Where anybody can make directories, one may have been put in our way.
 func TestStart_ADirectoryOfAnotherUserIsRefused(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give a directory to somebody else")
 	}
 	s := character(t, "hangs")
-	if err := errors.Join(os.Mkdir(s.RunDir, 0o700), os.Chown(s.RunDir, 65534, 65534)); err != nil {
+	if err := errors.Join(os.Mkdir(s.RunDir, 0o700), os.Chown(s.RunDir, 65534, 65534), os.Chmod(filepath.Dir(s.RunDir), 0o1777)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := newEngine(t, Options{}).Start(s, Events{}); err == nil || !strings.Contains(err.Error(), "belongs to user 65534") {

@@ -18,37 +18,44 @@ import (
 
 func TestTrampoline_TheBytesAreTheSources(t *testing.T) {
 	t.Parallel()
-	for arch, prefix := range map[string]string{"amd64": "", "arm64": "aarch64-linux-gnu-"} {
+	for arch, machine := range machines {
 		t.Run(arch, func(t *testing.T) {
-			if arch != runtime.GOARCH && prefix == "" {
-				prefix = "x86_64-linux-gnu-"
-			}
-			if _, err := exec.LookPath(prefix + "as"); err != nil {
-				t.Skipf("no %sas here: install binutils for %s", prefix, arch)
-			}
-			dir := t.TempDir()
-			object, code := filepath.Join(dir, "t.o"), filepath.Join(dir, "t.bin")
-			for _, argv := range [][]string{
-				{prefix + "as", "-o", object, "trampoline/trampoline_" + arch + ".S"},
-				{prefix + "objcopy", "-O", "binary", "-j", ".text", object, code},
-			} {
-				if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
-					t.Fatalf("%v: %v: %s", argv, err, out)
-				}
-			}
-			want, err := os.ReadFile(code)
-			if err != nil || !bytes.Equal(want, machines[arch].code) {
-				t.Errorf("trampoline.go does not hold what trampoline_%s.S says: %v\n% x", arch, err, want)
+			if want := assembled(t, arch, "trampoline/trampoline_"+arch+".S"); !bytes.Equal(want, machine.code) {
+				t.Errorf("trampoline.go does not hold what trampoline_%s.S says:\n% x", arch, want)
 			}
 		})
 	}
+}
+
+// assembled is the machine code of a source.
+func assembled(t *testing.T, arch, source string) []byte {
+	t.Helper()
+	prefix := map[string]string{"amd64": "x86_64-linux-gnu-", "arm64": "aarch64-linux-gnu-"}[arch]
+	if arch == runtime.GOARCH {
+		prefix = ""
+	}
+	if _, err := exec.LookPath(prefix + "as"); err != nil {
+		t.Skipf("no %sas here: install binutils for %s", prefix, arch)
+	}
+	dir := t.TempDir()
+	object, code := filepath.Join(dir, "t.o"), filepath.Join(dir, "t.bin")
+	for _, argv := range [][]string{{prefix + "as", "-o", object, source}, {prefix + "objcopy", "-O", "binary", "-j", ".text", object, code}} {
+		if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v: %s", argv, err, out)
+		}
+	}
+	data, err := os.ReadFile(code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 // bounced runs the trampoline of one machine, perhaps under an emulator, and
 // gives what came out of stdout and of the error pipe.
 func bounced(t *testing.T, arch, emulator string, argv ...string) (out string, errno unix.Errno, code int) {
 	t.Helper()
-	program, err := trampolineFor(arch)
+	program, err := trampolineFor(arch, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,14 +145,14 @@ func emulatorFor(t *testing.T, arch string) string {
 
 func TestTrampoline_AnUnknownMachineIsTold(t *testing.T) {
 	t.Parallel()
-	if _, err := trampolineFor("riscv64"); err == nil || !strings.Contains(err.Error(), `listen = "fd" is not built for riscv64`) {
+	if _, err := trampolineFor("riscv64", nil); err == nil || !strings.Contains(err.Error(), `listen = "fd" is not built for riscv64`) {
 		t.Error(err)
 	}
 }
 
 func TestTrampoline_AFileDoesWhereMemoryMayNotBeExecuted(t *testing.T) {
 	t.Parallel()
-	program, err := trampolineFor(runtime.GOARCH)
+	program, err := trampolineFor(runtime.GOARCH, nil)
 	if err != nil {
 		t.Skip(err)
 	}
@@ -155,7 +162,7 @@ func TestTrampoline_AFileDoesWhereMemoryMayNotBeExecuted(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := newEngine(t, Options{})
-	e.memfd = fd
+	e.trampolines[LevelProcess] = fd
 	s := withSocket(character(t, "listensFD"))
 	s.Listen = ListenFD
 	n := start(t, e, s)
@@ -166,7 +173,7 @@ func TestTrampoline_AFileDoesWhereMemoryMayNotBeExecuted(t *testing.T) {
 	if left, _ := os.ReadDir(dir); len(left) > 0 {
 		t.Errorf("left %v", left)
 	}
-	if _, err := diskFile(filepath.Join(dir, "none"), program); err == nil || !strings.Contains(err.Error(), "cannot pass a listening socket") {
+	if _, err := diskFile(filepath.Join(dir, "none"), program); err == nil || !strings.Contains(err.Error(), "cannot make the trampoline") {
 		t.Error(err)
 	}
 }

@@ -126,10 +126,18 @@ func (d *demoRun) visit(id, note string) (page string, pid int) {
 	if err != nil || resp.StatusCode >= 400 {
 		d.t.Fatalf("%s: %s, %v\n%s", id, resp.Status, err, body)
 	}
-	if m := regexp.MustCompile(`Process (\d+),`).FindSubmatch(body); m != nil {
-		pid, _ = strconv.Atoi(string(m[1]))
-	}
+	until(d.t, id+"'s process is told", func() bool { pid = d.pidOf(id); return pid != 0 })
 	return string(body), pid
+}
+
+// pidOf is the last that was told of a customer's process; 0 if none serves.
+func (d *demoRun) pidOf(id string) int {
+	told := regexp.MustCompile(`(?m)^  `+id+`(?: woke up: process (\d+) serves|.*)$`).FindAllStringSubmatch(d.out.String(), -1)
+	if len(told) == 0 {
+		return 0
+	}
+	pid, _ := strconv.Atoi(told[len(told)-1][1])
+	return pid
 }
 
 var noRedirect = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}

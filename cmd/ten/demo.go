@@ -14,6 +14,7 @@ import (
 
 	"tenement/actors"
 	"tenement/conf"
+	"tenement/sandbox"
 )
 
 // demoCustomers are the tenants of the demo; alice has a neighbour to compare with.
@@ -92,6 +93,11 @@ func writeDemoConfig(dir string) (*conf.Config, error) {
 		return nil, fmt.Errorf("cannot find this program: %w", err)
 	}
 	path := filepath.Join(dir, conf.FileName)
+	level, command, mounts := strongest(), self, "[]"
+	if level == sandbox.LevelNamespace { // which does not see where we may lie
+		command = "/run/ten"
+		mounts = fmt.Sprintf("[[%s, %q, true]]", tomlString(self), command)
+	}
 	text := fmt.Sprintf(`# What `+"`ten demo`"+` runs: every customer of the notes app is a process.
 [settings]
 data_dir = %q
@@ -100,11 +106,12 @@ run_dir = %q
 [service.%s]
 command = %q
 args = ["demo-app"]
-isolation = "process"
+isolation = %q
+mounts = %s
 listen = "fd"          # the app is handed a listening socket
 idle_timeout = %d      # seconds without a request until a customer sleeps
 apex = "none"
-`, filepath.Join(dir, "data"), filepath.Join(dir, "run"), demoService, self, demoIdle)
+`, filepath.Join(dir, "data"), filepath.Join(dir, "run"), demoService, command, level, mounts, demoIdle)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("cannot write the demo's configuration: %w", err)
 	}
@@ -143,8 +150,8 @@ Try:
   1. Write a note for alice, then look at bob: a process and a file of his own.
   2. Who is awake:            %[6]s ps --all
   3. What alice is doing:     %[6]s why %[7]s:alice
-  4. Kill her process (the page shows its pid: kill -9 PID) and reload: a new
-     process, the same notes.
+  4. Kill her process (kill -9 and the number that is told below when she wakes
+     up) and reload: a new process, the same notes.
   5. Leave her alone for %[8]d seconds: she sleeps. Reload: she wakes.
 
 Ctrl-C ends it all. What happens:

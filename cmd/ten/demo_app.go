@@ -118,7 +118,7 @@ func (n *notesApp) show(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Security-Policy", notesPolicy)
 	h.Set("Cache-Control", "no-store")
 	err = notesPage.Execute(w, map[string]any{
-		"Customer": n.customer, "Pid": os.Getpid(), "Woke": n.woke.Format(time.TimeOnly),
+		"Customer": n.customer, "Woke": n.woke.Format(time.TimeOnly),
 		"Awake": time.Since(n.woke).Round(time.Second), "Notes": notes,
 	})
 	if err != nil { // the visitor left

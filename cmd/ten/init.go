@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tenement/conf"
+	"tenement/sandbox"
 )
 
 func (a *app) initCmd() *cobra.Command {
@@ -112,13 +113,17 @@ func (p project) config(name string) string {
 	if p.build != "" {
 		build = "# Build it first: " + p.build + "\n"
 	}
+	level, about := `"process"`, "a clean environment and a process tree of its own; \"namespace\" encloses more, and needs root"
+	if strongest() == sandbox.LevelNamespace {
+		level, about = `"namespace"`, "a user, a file system and a network of its own"
+	}
 	return fmt.Sprintf(`# Every customer of %[1]s is a process of its own, at http://ID.%[1]s.localhost:8080/
 # while `+"`ten serve`"+` runs. `+"`ten check`"+` validates this file.
 
 [service.%[1]s]
 %[2]scommand = %[3]s
 listen = %[4]q          # %[5]s
-isolation = "process"    # a clean environment and a process tree of its own
+isolation = %-11s # %s
 idle_timeout = 300       # seconds without a request until a tenant sleeps; 0: never
 apex = "none"            # %[1]s.localhost itself shows nobody's tenant
 
@@ -126,7 +131,7 @@ apex = "none"            # %[1]s.localhost itself shows nobody's tenant
 # learns who the customer is from TENEMENT_ID. Other variables it needs:
 # [service.%[1]s.env]
 # SECRET_KEY = "..."
-`, name, build, tomlString(p.command), cmp.Or(p.listen, "auto"), comment)
+`, name, build, tomlString(p.command), cmp.Or(p.listen, "auto"), comment, level, about)
 }
 
 // tomlString writes a basic string. What %q of Go would write as \x or \a is
@@ -146,4 +151,13 @@ func tomlString(s string) string {
 		}
 	}
 	return b.String() + `"`
+}
+
+// strongest is the level that init and the demo write: the best that this user
+// can have.
+func strongest() sandbox.Level {
+	if sandbox.Built(sandbox.LevelNamespace) == nil {
+		return sandbox.LevelNamespace
+	}
+	return sandbox.LevelProcess
 }

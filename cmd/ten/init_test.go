@@ -76,7 +76,7 @@ func TestInit_RecognisesProjectsAndWritesAFileThatPassesTheCheck(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := config.Services["my-app"]
-			if s == nil || s.Command != c.command || s.Listen != c.listen || s.Isolation != conf.IsolationProcess ||
+			if s == nil || s.Command != c.command || s.Listen != c.listen || s.Isolation != conf.Isolation(strongest()) ||
 				s.IdleTimeout == 0 || s.Apex != conf.ApexNone || len(config.Remarks) > 0 {
 				t.Errorf("%+v, remarks %v", s, config.Remarks)
 			}
