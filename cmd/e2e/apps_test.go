@@ -67,19 +67,39 @@ func (a realApp) skipUnlessInstalled(t *testing.T) {
 func TestApps_LiveTheirWholeLife(t *testing.T) {
 	t.Parallel()
 	for name, app := range realApps {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			app.skipUnlessInstalled(t)
-			liveWholeLife(t, app)
-		})
+		for _, level := range []string{"process", "namespace"} {
+			t.Run(name+" at "+level, func(t *testing.T) {
+				t.Parallel()
+				app.skipUnlessInstalled(t)
+				if level == "namespace" {
+					app.skipUnlessSeen(t)
+				}
+				liveWholeLife(t, app, level)
+			})
+		}
+	}
+}
+
+// skipUnlessSeen skips programs of somebody's home, which tenants do not see.
+func (a realApp) skipUnlessSeen(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("isolation = \"namespace\" needs root")
+	}
+	for _, name := range a.needs {
+		cmd := exec.Command("sh", "-c", "command -v "+name)
+		cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+		if out, err := cmd.Output(); err != nil {
+			t.Skipf("%s is not installed for everybody: %s", name, out)
+		}
 	}
 }
 
 // liveWholeLife: cold, warm, asleep, awake with its data, killed, logged, and
 // never mixed up with another.
-func liveWholeLife(t *testing.T, app realApp) {
+func liveWholeLife(t *testing.T, app realApp, level string) {
 	toml := strings.ReplaceAll(app.toml, "REPO", repo)
-	d := launch(t, setup{services: "[service.notes]\nisolation = \"process\"\nidle_timeout = 2\napex = \"none\"\n" + toml})
+	d := launch(t, setup{services: fmt.Sprintf("[service.notes]\nisolation = %q\nidle_timeout = 2\napex = \"none\"\nmounts = [[%q, %[2]q, true]]\n%s", level, goApp, toml)})
 	d.must("register", "notes:alice", "notes:bob")
 	if i := d.instances()["notes:alice"]; i.State != "asleep" || i.Pid != 0 {
 		t.Fatalf("registered and not asleep: %+v", i)

@@ -112,7 +112,11 @@ func TestVerbs_InitWritesWhatServes(t *testing.T) {
 		t.Errorf("check of what init wrote: %d %s", code, out)
 	}
 	text, _ := os.ReadFile(d.config)
-	for _, want := range []string{`isolation = "process"`, "idle_timeout", `apex = "none"`} {
+	level := `isolation = "process"`
+	if os.Geteuid() == 0 {
+		level = `isolation = "namespace"`
+	}
+	for _, want := range []string{level, "idle_timeout", `apex = "none"`} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("init did not write %s:\n%s", want, text)
 		}
