@@ -75,10 +75,10 @@ func (h *Host) specOf(c *Cell, gen uint64) (sandbox.Spec, error) {
 const privatePort = 8080
 
 func (h *Host) port(network sandbox.Network) (int, error) {
-	if network == sandbox.NetworkHost {
-		return h.launcher.FreePort()
+	if network == sandbox.NetworkPrivate || network == sandbox.NetworkNone {
+		return privatePort, nil
 	}
-	return privatePort, nil
+	return h.launcher.FreePort()
 }
 
 // environment is all that a tenant sees of ours: what the contract promises,

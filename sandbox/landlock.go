@@ -63,7 +63,7 @@ func restrict(version int, writable []string) error {
 	rules := []struct {
 		path   string
 		rights uint64
-	}{{"/", rightsRead}, {"/dev", rightsRead | device}, {"/proc", rightsRead | unix.LANDLOCK_ACCESS_FS_WRITE_FILE}}
+	}{{"/", rightsRead}, {"/dev", rightsRead | device}, {"/proc", rightsRead | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_TRUNCATE}}
 	for _, r := range rules {
 		if err := allow(int(set), r.path, r.rights&rights); err != nil {
 			return err
