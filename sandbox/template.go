@@ -2,10 +2,12 @@ package sandbox
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,7 +38,14 @@ type layout struct {
 type template struct {
 	ns      *os.File
 	changes *os.File // the host's mountinfo: readable-with-priority when it changed
+	mounts  string   // what it said
+	looked  time.Time
 }
+
+// lookAgain is how often the host's mounts are read though nothing told of a
+// change: of a hundred changes that come close together, the kernel (6.18) does
+// not tell of one.
+const lookAgain = 10 * time.Second
 
 // hostOnly are the directories of the host's root that tenants have of their
 // own, or not at all.
@@ -134,7 +143,22 @@ func (t *template) close() {
 func (t *template) outdated() bool {
 	polled := []unix.PollFd{{Fd: int32(t.changes.Fd()), Events: unix.POLLPRI}}
 	n, err := unix.Poll(polled, 0)
-	return err != nil || n > 0 && polled[0].Revents&(unix.POLLPRI|unix.POLLERR) != 0
+	if err != nil || n > 0 && polled[0].Revents&(unix.POLLPRI|unix.POLLERR) != 0 {
+		return true
+	}
+	if time.Since(t.looked) < lookAgain {
+		return false
+	}
+	before := t.mounts
+	return t.look() != nil || t.mounts != before
+}
+
+// look takes note of the host's mounts as they are.
+func (t *template) look() error {
+	t.looked = time.Now()
+	data, err := io.ReadAll(io.NewSectionReader(t.changes, 0, 16<<20))
+	t.mounts = string(data)
+	return err
 }
 
 // buildTemplate turns the calling thread's view into a tenant's, as far as
@@ -145,8 +169,11 @@ func buildTemplate(l layout, mounts []Mount) (*template, error) {
 		return nil, fmt.Errorf("cannot watch the host's mounts: %w", err)
 	}
 	t := &template{changes: changes}
-	t.outdated() // the first look only takes note
-	if err = t.build(l, mounts); err != nil {
+	if err = t.look(); err == nil {
+		t.outdated() // whatever it says: from now on the kernel tells
+		err = t.build(l, mounts)
+	}
+	if err != nil {
 		changes.Close()
 		if t.ns != nil {
 			t.ns.Close()
