@@ -41,7 +41,9 @@ func (p *Process) adopt(r Record) error {
 			p.closePidfd()
 			return err
 		}
-		p.endpoint.inside = p.inside
+		if p.endpoint.inside = p.inside; r.Endpoint.Network == "unix" {
+			p.endpoint.inside = p.socketPlace()
+		}
 	}
 	p.reopen()
 	p.engine.enlist(p)
@@ -77,7 +79,7 @@ func isCgroup(dir string) bool {
 // reopen opens the read ends of the FIFOs. A process whose FIFO somebody removed
 // goes on without being read: better than ending it.
 func (p *Process) reopen() {
-	d, err := openOwn(p.spec.RunDir, p.spec.owner())
+	d, err := openOwn(p.spec.RunDir, p.spec.dirOwner())
 	if err != nil {
 		p.engine.log.Warn().Err(err).Str("tenant", p.spec.Name).Msg("an adopted tenant's output is lost")
 		return

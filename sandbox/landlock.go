@@ -44,8 +44,9 @@ func fileRights(version int) uint64 {
 }
 
 // restrict keeps the calling thread, and what it forks, to reading everything
-// and writing below the paths given. Nothing can be mounted afterwards.
-func restrict(version int, writable []string) error {
+// and writing below the paths given, and to the open files given, which may be
+// opened again. Nothing can be mounted afterwards.
+func restrict(version int, writable []string, files ...uintptr) error {
 	if version == 0 {
 		return nil
 	}
@@ -74,6 +75,11 @@ func restrict(version int, writable []string) error {
 			return err
 		}
 	}
+	for _, fd := range files {
+		if err := allowOpen(int(set), int(fd), unix.LANDLOCK_ACCESS_FS_READ_FILE|unix.LANDLOCK_ACCESS_FS_WRITE_FILE); err != nil {
+			return fmt.Errorf("cannot allow a stream by Landlock: %w", err)
+		}
+	}
 	if _, _, errno := unix.RawSyscall(unix.SYS_LANDLOCK_RESTRICT_SELF, set, 0, 0); errno != 0 {
 		return fmt.Errorf("cannot put on a Landlock ruleset: %w", errno)
 	}
@@ -93,10 +99,17 @@ func allow(set int, path string, rights uint64) error {
 		rights &= unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_WRITE_FILE |
 			unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV
 	}
+	if err := allowOpen(set, fd, rights); err != nil {
+		return fmt.Errorf("cannot allow %q by Landlock: %w", path, err)
+	}
+	return nil
+}
+
+func allowOpen(set, fd int, rights uint64) error {
 	rule := unix.LandlockPathBeneathAttr{Allowed_access: rights, Parent_fd: int32(fd)}
 	_, _, errno := unix.RawSyscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(set), unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&rule)), 0, 0, 0)
 	if errno != 0 {
-		return fmt.Errorf("cannot allow %q by Landlock: %w", path, errno)
+		return errno
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ var loopbacks = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6L
 // squatter is the inode of a foreign socket on its port, 0 if there is none.
 func (p *Process) look() (found Endpoint, squatter uint32) {
 	if p.spec.Socket != "" && p.listensAt(p.spec.Socket) {
-		return Endpoint{Network: "unix", Address: p.spec.Socket, inside: p.inside}, 0
+		return p.socketEndpoint(), 0
 	}
 	if p.spec.Port == 0 {
 		return Endpoint{}, 0
@@ -37,10 +37,23 @@ func (p *Process) look() (found Endpoint, squatter uint32) {
 	return Endpoint{}, squatter
 }
 
+// socketPlace is where the socket's path means something: one that we passed in
+// is the host's.
+func (p *Process) socketPlace() *inside {
+	if p.spec.Listen == ListenFD {
+		return nil
+	}
+	return p.inside
+}
+
+func (p *Process) socketEndpoint() Endpoint {
+	return Endpoint{Network: "unix", Address: p.spec.Socket, inside: p.socketPlace()}
+}
+
 // listensAt looks for a listening socket of the tenant's at path. inotify tells
 // of bind, which comes before listen; hence the question to the kernel.
 func (p *Process) listensAt(path string) bool {
-	st, err := p.inside.stat(path)
+	st, err := p.socketPlace().stat(path)
 	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFSOCK {
 		return false
 	}

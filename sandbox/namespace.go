@@ -108,24 +108,26 @@ func (n *enclosure) lateMounts() []Mount {
 // cloneOwn gives the tenant's own directories to its user and copies their mounts.
 func (n *enclosure) cloneOwn() error {
 	s := n.p.spec
-	places := [][2]string{{s.RunDir, s.RunDir}}
-	if dir := s.socketDir(); dir != "" {
-		places = append(places, [2]string{s.RunDir, dir})
-	}
 	if s.DataDir != "" {
 		if err := handOver(s.DataDir, s.UID, s.UID); err != nil {
 			return err
 		}
-		places = append(places, [2]string{s.DataDir, s.DataDir})
-	}
-	for _, place := range places {
-		c, err := cloneOwned(place[0], place[1])
-		if err != nil {
+		if err := n.cloneOwned(s.DataDir, tame); err != nil {
 			return err
 		}
-		n.own = append(n.own, c)
+	}
+	if len(s.Secrets) > 0 {
+		return n.cloneOwned(SecretsDir(s.RunDir), readOnly)
 	}
 	return nil
+}
+
+func (n *enclosure) cloneOwned(path string, attributes uint64) error {
+	c, err := cloneOwned(path, attributes)
+	if err == nil {
+		n.own = append(n.own, c)
+	}
+	return err
 }
 
 func (n *enclosure) close() {
@@ -187,7 +189,7 @@ func (n *enclosure) enter() error {
 	if err := n.drop(); err != nil {
 		return err
 	}
-	if err := restrict(n.p.engine.landlock, n.writable()); err != nil {
+	if err := restrict(n.p.engine.landlock, n.writable(), n.child.files[1:3]...); err != nil {
 		return err
 	}
 	return n.enterDir()
@@ -245,7 +247,33 @@ func (n *enclosure) furnish() error {
 	if err := n.uncover(); err != nil {
 		return err
 	}
+	if err := n.makeRunDir(); err != nil {
+		return err
+	}
 	return attachAll(n.own)
+}
+
+// makeRunDir makes a directory for sockets in place of the run directory. What
+// the tenant writes there fills its own file system and not that of all others.
+func (n *enclosure) makeRunDir() error {
+	s, dir := n.p.spec, own+"/run"
+	err := unix.Mkdir(dir, 0o700)
+	if err == nil {
+		err = unix.Chown(dir, int(s.UID), int(s.UID))
+	}
+	if err != nil {
+		return fmt.Errorf("cannot make the tenant's own directories: %w", err)
+	}
+	if err := makePoint(s.RunDir, true); err != nil {
+		return fmt.Errorf("cannot mount at %q: %w", s.RunDir, err)
+	}
+	if err := bind(dir, s.RunDir); err != nil {
+		return err
+	}
+	if at := s.socketDir(); at != "" {
+		return bind(dir, at)
+	}
+	return nil
 }
 
 // uncover covers the daemon's directories that hold something of the tenant's by

@@ -156,6 +156,9 @@ drwx------
 	if head := got[:first]; strings.Trim(strings.NewReplacer("/root", "", "/home", "", "/run", "", "/mnt", "", "/media", "", "/boot", "", "/var/log", "", "/dev/shm", "").Replace(head), ":\n") != "" {
 		t.Errorf("not empty: %s", head)
 	}
+	if left, _ := os.ReadDir(s.RunDir); slices.ContainsFunc(left, func(e os.DirEntry) bool { return e.Name() == "x" }) {
+		t.Error("what it writes in its run directory fills everybody's")
+	}
 	var st unix.Stat_t
 	if err := unix.Stat(filepath.Join(s.DataDir, "x"), &st); err != nil || st.Uid != s.UID || st.Gid != s.UID {
 		t.Errorf("what the tenant wrote: %v, %d", err, st.Uid)

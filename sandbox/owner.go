@@ -66,28 +66,23 @@ func handOverRoot(root *os.Root, uid, gid uint32) error {
 }
 
 // cloneOwned copies the mount of one of the tenant's own directories.
-func cloneOwned(path, at string) (clone, error) {
+func cloneOwned(path string, attributes uint64) (clone, error) {
 	fd, err := unix.Open(path, unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return clone{}, fmt.Errorf("cannot open the directory %q: %w", path, err)
 	}
 	defer unix.Close(fd)
-	return cloneOpen(fd, path, at, tame)
+	return cloneOpen(fd, path, path, attributes)
 }
 
 // removeStale removes a socket that an earlier generation left where this one
-// will listen.
+// will listen. In most places that a tenant has nothing outlives it.
 func (p *Process) removeStale(d *runDir) error {
 	s := p.spec
-	switch {
-	case s.Level == LevelProcess || s.Socket == "" || filepath.Dir(s.Socket) == s.RunDir:
-		return d.removeSocket(s.Socket)
-	case s.DataDir != "" && beneath(s.Socket, s.DataDir):
+	if s.Level != LevelProcess && s.Listen != ListenFD && s.DataDir != "" && beneath(s.Socket, s.DataDir) {
 		return removeBeneath(s.DataDir, s.Socket)
-	case private(s.Socket):
-		return nil // a new directory at every start
 	}
-	return d.remove(filepath.Base(s.Socket), unix.S_IFSOCK) // see socketDir
+	return d.removeSocket(s.hostSocket())
 }
 
 // removeBeneath removes a socket in a directory whose inside is the tenant's to

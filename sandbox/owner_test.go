@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,7 +64,7 @@ func TestHandOver_ALinkIsNoDirectory(t *testing.T) {
 	if err := os.Symlink("/etc", link); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := cloneOwned(link, link); err == nil {
+	if _, err := cloneOwned(link, tame); err == nil {
 		t.Error("a link was taken for the tenant's directory")
 	}
 }
@@ -82,28 +83,36 @@ func TestNamespace_TricksWithLinksLeadNowhere(t *testing.T) {
 
 	t.Run("a socket that becomes a link to another's", func(t *testing.T) {
 		s := withSocket(inNamespace(t, character(t, "listensUnix")))
+		s.Mounts = append(s.Mounts, Mount{Source: outside, Destination: "/outside"})
 		n := start(t, e, s)
 		at, err := n.Ready(patient(t))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(os.Remove(s.Socket), os.Symlink(victim, s.Socket)); err != nil {
-			t.Fatal(err)
+		path := fmt.Sprintf("/proc/%d/root%s", n.Pid(), s.Socket)
+		for name, swap := range map[string]func() error{
+			"a link to the host's path":    func() error { return os.Symlink(victim, path) },
+			"a link to a path in its view": func() error { return os.Symlink("/outside/victim.sock", path) },
+			"a file":                       func() error { return os.WriteFile(path, nil, 0o600) },
+		} {
+			if err := errors.Join(os.Remove(path), swap()); err != nil {
+				t.Fatal(err)
+			}
+			if c, err := at.Dial(t.Context()); err == nil || !strings.Contains(err.Error(), "it is no socket of the tenant's") {
+				t.Errorf("%s: %v, %v", name, c, err)
+			}
+			if n.look(); n.listensAt(s.Socket) {
+				t.Errorf("%s listens", name)
+			}
 		}
-		if c, err := at.Dial(t.Context()); err == nil {
-			c.Close()
-			t.Error("dialled through a link")
-		}
-		if err := errors.Join(os.Remove(s.Socket), os.Link(victim, s.Socket)); err != nil {
-			t.Fatal(err)
-		}
-		if c, err := at.Dial(t.Context()); err == nil || !strings.Contains(err.Error(), "it is no socket of the tenant's") {
-			c.Close()
-			t.Errorf("dialled somebody else's: %v", err)
+		foreign := Endpoint{Network: "unix", Address: "/outside/victim.sock", inside: n.inside}
+		if c, err := foreign.Dial(t.Context()); err == nil || !strings.Contains(err.Error(), "it is no socket of the tenant's") {
+			t.Errorf("somebody else's in its view: %v, %v", c, err)
 		}
 	})
-	t.Run("a link where the socket was is not followed by a start", func(t *testing.T) {
-		s := withSocket(inNamespace(t, character(t, "listensUnix")))
+	t.Run("a link where a socket is to be passed in", func(t *testing.T) {
+		s := withSocket(inNamespace(t, character(t, "listensFD")))
+		s.Listen = ListenFD
 		if err := errors.Join(os.MkdirAll(s.RunDir, 0o700), os.Symlink(victim, s.Socket)); err != nil {
 			t.Fatal(err)
 		}

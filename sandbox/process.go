@@ -158,7 +158,7 @@ func endTree(t tree) error {
 
 // removeFiles removes one generation's FIFOs and socket.
 func removeFiles(s Spec) error {
-	d, err := openOwn(s.RunDir, s.owner())
+	d, err := openOwn(s.RunDir, s.dirOwner())
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}
@@ -171,7 +171,7 @@ func removeFiles(s Spec) error {
 	for _, err := range []error{
 		d.remove(names[0], unix.S_IFIFO),
 		d.remove(names[1], unix.S_IFIFO),
-		d.removeSocket(s.Socket),
+		d.removeSocket(s.hostSocket()),
 	} {
 		if !errors.Is(err, errInTheWay) { // a successor's, or nothing that we made
 			errs = append(errs, err)

@@ -17,7 +17,7 @@ import (
 // connects. It fails with an ExitedError when the process ends first, and when
 // ctx does with what the process did instead, as far as that shows.
 func (p *Process) Ready(ctx context.Context) (Endpoint, error) {
-	found := Endpoint{Network: "unix", Address: p.spec.Socket, inside: p.inside}
+	found := p.socketEndpoint()
 	if p.spec.Listen != ListenFD {
 		var err error
 		if found, err = p.awaitListener(ctx); err != nil {
@@ -64,7 +64,7 @@ func (p *Process) awaitListener(ctx context.Context) (Endpoint, error) {
 const forever time.Duration = -1
 
 func (p *Process) exists(path string) bool {
-	_, err := p.inside.stat(path)
+	_, err := p.socketPlace().stat(path)
 	return err == nil
 }
 
@@ -85,10 +85,11 @@ func (p *Process) watchSocket() (<-chan struct{}, func()) {
 
 // watchDir watches a directory as the process sees it.
 func (p *Process) watchDir(path string) (*watch, error) {
-	if p.inside == nil {
+	place := p.socketPlace()
+	if place == nil {
 		return p.engine.watches.add(path)
 	}
-	dir, err := p.inside.open(path, unix.O_DIRECTORY)
+	dir, err := place.open(path, unix.O_DIRECTORY)
 	if err != nil {
 		return nil, err
 	}

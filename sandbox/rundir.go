@@ -20,12 +20,14 @@ var errInTheWay = errors.New("is in the way")
 type runDir struct {
 	path  string
 	fd    int
-	owner int // whose it is, and whatever is made in it; the daemon's user or the tenant's
+	owner int // whose it may be, besides ours
+	user  int // whose the FIFOs are that are made in it
 }
 
-// openRunDir makes the directory, or takes it as it is if it is really ours, and
-// gives it to the user who runs there.
-func openRunDir(path string, owner int) (*runDir, error) {
+// openRunDir makes the directory of a start, or takes it as it is if it is really
+// ours.
+func openRunDir(s Spec) (*runDir, error) {
+	path, owner := s.RunDir, s.dirOwner()
 	if !filepath.IsAbs(path) {
 		return nil, fmt.Errorf("the run directory %q is not an absolute path", path)
 	}
@@ -40,7 +42,7 @@ func openRunDir(path string, owner int) (*runDir, error) {
 		d.close()
 		return nil, fmt.Errorf("cannot give the run directory %q to user %d: %w", path, owner, err)
 	}
-	d.owner = owner
+	d.user = s.owner()
 	return d, nil
 }
 
@@ -128,8 +130,8 @@ func (d *runDir) makeFIFO(name string) error {
 		return err
 	}
 	err := unix.Mkfifoat(d.fd, name, 0o600)
-	if err == nil && d.owner != os.Geteuid() { // or the tenant could not open its own /dev/stdout
-		err = unix.Fchownat(d.fd, name, d.owner, -1, unix.AT_SYMLINK_NOFOLLOW)
+	if err == nil && d.user != os.Geteuid() { // or the tenant could not open its own /dev/stdout
+		err = unix.Fchownat(d.fd, name, d.user, -1, unix.AT_SYMLINK_NOFOLLOW)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot make the FIFO %q: %w", filepath.Join(d.path, name), err)
@@ -152,17 +154,6 @@ func (d *runDir) openFIFO(name string, flags int) (int, error) {
 		return -1, fmt.Errorf("cannot open the FIFO %q: it is something else", path)
 	}
 	return fd, nil
-}
-
-// giveSocket gives a socket that we made to the user who runs there.
-func (d *runDir) giveSocket(path string) error {
-	if d.owner == os.Geteuid() {
-		return nil
-	}
-	if err := unix.Lchown(path, d.owner, -1); err != nil {
-		return fmt.Errorf("cannot give the socket %q to user %d: %w", path, d.owner, err)
-	}
-	return nil
 }
 
 // removeSocket removes the socket at path, which may be in d or anywhere that a

@@ -92,6 +92,25 @@ func (s Spec) owner() int {
 	return os.Geteuid()
 }
 
+// dirOwner is who owns the run directory: at LevelProcess who binds a socket in
+// it. Elsewhere nobody but the daemon has to do with it; the tenant sees one of
+// its own in its place.
+func (s Spec) dirOwner() int {
+	if s.Level == LevelProcess {
+		return s.owner()
+	}
+	return os.Geteuid()
+}
+
+// hostSocket is the socket's path if it is the host's: at the other levels only
+// one that is passed in is.
+func (s Spec) hostSocket() string {
+	if s.Level == LevelProcess || s.Listen == ListenFD {
+		return s.Socket
+	}
+	return ""
+}
+
 // Endpoint is where a process accepts connections; it belongs to one generation.
 type Endpoint struct {
 	Network string // "unix" or "tcp"

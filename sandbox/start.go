@@ -70,7 +70,7 @@ func (p *Process) begin() error {
 
 // prepare makes the run directory's files, the listening socket and the cgroup.
 func (p *Process) prepare(child *childFiles) error {
-	d, err := openRunDir(p.spec.RunDir, p.spec.owner())
+	d, err := openRunDir(p.spec)
 	if err != nil {
 		return err
 	}
@@ -95,9 +95,6 @@ func (p *Process) prepare(child *childFiles) error {
 			return err
 		}
 		child.add(listener)
-		if err := d.giveSocket(p.spec.Socket); err != nil {
-			return err
-		}
 	}
 	if p.bounces() {
 		if child.program, err = p.engine.trampoline(p.spec.RunDir, p.spec.Level); err != nil {
