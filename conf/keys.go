@@ -150,7 +150,7 @@ var serviceKeys = append([]key[Service]{
 	row("memory_limit_mb", whole[int](1, 1<<30), 0, func(s *Service) *int { return &s.MemoryLimitMB }),
 	row("cpu_shares", cpuShares, 0, func(s *Service) *int { return &s.CPUShares }),
 	// A thousandth of the shortest period that the kernel schedules by is no time.
-	row("cpu_limit", decimalNumber(0.01, 1024), 0, func(s *Service) *float64 { return &s.CPULimit }),
+	row("cpu_limit", number(0.01, 1024, "cores"), 0, func(s *Service) *float64 { return &s.CPULimit }),
 	// Four are the app, what starts it and what the enclosure needs.
 	row("pids_limit", whole[int](4, 1<<22), DefaultPidsLimit, func(s *Service) *int { return &s.PidsLimit }),
 	row("io_weight", whole[int](1, 10000), 0, func(s *Service) *int { return &s.IOWeight }),

@@ -88,32 +88,16 @@ func milliseconds(min float64) reader[time.Duration] {
 }
 
 func duration(unit time.Duration, name string, min float64) reader[time.Duration] {
-	max := maxSeconds * float64(time.Second/unit)
+	read := number(min, maxSeconds*float64(time.Second/unit), name)
 	return func(v value) (time.Duration, bool) {
-		var n float64
-		switch raw := v.raw.(type) {
-		case int64:
-			n = float64(raw)
-		case float64:
-			n = raw
-		default:
-			v.wrong("a number of " + name)
-			return 0, false
-		}
-		switch {
-		case n >= min && n <= max:
-			return time.Duration(math.Round(n * float64(unit))), true
-		case n > max:
-			v.fail("must be at most %s %s, not %s", decimal(max), name, decimal(n))
-		default: // and not a number
-			v.fail("must be at least %s %s, not %s", decimal(min), name, decimal(n))
-		}
-		return 0, false
+		n, ok := read(v)
+		return time.Duration(math.Round(n * float64(unit))), ok
 	}
 }
 
-// decimalNumber reads a number with or without a fraction, from min to max.
-func decimalNumber(min, max float64) reader[float64] {
+// number reads a number of something, with or without a fraction, from min to
+// max.
+func number(min, max float64, unit string) reader[float64] {
 	return func(v value) (float64, bool) {
 		var n float64
 		switch raw := v.raw.(type) {
@@ -122,16 +106,16 @@ func decimalNumber(min, max float64) reader[float64] {
 		case float64:
 			n = raw
 		default:
-			v.wrong("a number")
+			v.wrong("a number of " + unit)
 			return 0, false
 		}
 		switch {
 		case n >= min && n <= max:
 			return n, true
 		case n > max:
-			v.fail("must be at most %s, not %s", decimal(max), decimal(n))
+			v.fail("must be at most %s %s, not %s", decimal(max), unit, decimal(n))
 		default: // and not a number
-			v.fail("must be at least %s, not %s", decimal(min), decimal(n))
+			v.fail("must be at least %s %s, not %s", decimal(min), unit, decimal(n))
 		}
 		return 0, false
 	}

@@ -89,6 +89,11 @@ func hog(t *testing.T, e *Engine, name string, l Limits, env ...string) (*tenant
 	t.Helper()
 	s := character(t, name, env...)
 	s.Limits = l
+	return hogOf(t, e, s)
+}
+
+func hogOf(t *testing.T, e *Engine, s Spec) (*tenant, *atomic.Value) {
+	t.Helper()
 	n := &tenant{t: t, exited: make(chan Status, 2)}
 	ev, hit := n.events(), &atomic.Value{}
 	ev.Hit = func(l Limit) {

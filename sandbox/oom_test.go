@@ -20,7 +20,8 @@ func TestOOM_TenantsDieBeforeTheDaemonAndLeaveNoCore(t *testing.T) {
 	}
 	cmd := exec.Command(exe)
 	cmd.Env = append(os.Environ(), "TEST_CHARACTER=daemon", "TEST_CGROUP="+cgroupName(), "TEST_RUNDIR="+filepath.Join(shortDir(t), "run"),
-		"TEST_COMMAND=(sleep 0.01; cat /proc/self/oom_score_adj; ulimit -Hc) & wait; cat /proc/$PPID/oom_score_adj")
+		`TEST_COMMAND=n=0; until [ "$(cat /proc/$$/oom_score_adj)" = 500 ] || [ $n = 2000 ]; do n=$((n+1)); done
+		cat /proc/self/oom_score_adj; ulimit -Hc; cat /proc/$PPID/oom_score_adj`)
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -15,27 +14,10 @@ import (
 
 func TestRlimit_TheBytesAreTheSources(t *testing.T) {
 	t.Parallel()
-	for arch, prefix := range map[string]string{"amd64": "", "arm64": "aarch64-linux-gnu-"} {
+	for arch, machine := range rlimitMachines {
 		t.Run(arch, func(t *testing.T) {
-			if arch != runtime.GOARCH && prefix == "" {
-				prefix = "x86_64-linux-gnu-"
-			}
-			if _, err := exec.LookPath(prefix + "as"); err != nil {
-				t.Skipf("no %sas here: install binutils for %s", prefix, arch)
-			}
-			dir := t.TempDir()
-			object, code := filepath.Join(dir, "t.o"), filepath.Join(dir, "t.bin")
-			for _, argv := range [][]string{
-				{prefix + "as", "-o", object, "rlimit/rlimit_" + arch + ".S"},
-				{prefix + "objcopy", "-O", "binary", "-j", ".text", object, code},
-			} {
-				if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
-					t.Fatalf("%v: %v: %s", argv, err, out)
-				}
-			}
-			want, err := os.ReadFile(code)
-			if err != nil || !bytes.Equal(want, rlimitMachines[arch].code) {
-				t.Errorf("rlimit.go does not hold what rlimit_%s.S says: %v\n% x", arch, err, want)
+			if want := assembled(t, arch, "rlimit/rlimit_"+arch+".S"); !bytes.Equal(want, machine.code) {
+				t.Errorf("rlimit.go does not hold what rlimit_%s.S says:\n% x", arch, want)
 			}
 		})
 	}

@@ -117,6 +117,9 @@ func TestFilter_LooksAtArguments(t *testing.T) {
 		{"window size", unix.SYS_IOCTL, []uint64{0, unix.TIOCGWINSZ}, allowed},
 		{"TIOCSTI", unix.SYS_IOCTL, []uint64{0, unix.TIOCSTI}, eperm},
 		{"TIOCSTI with a high half", unix.SYS_IOCTL, []uint64{0, 1<<32 | unix.TIOCSTI}, eperm},
+		{"FS_IOC_FSSETXATTR", unix.SYS_IOCTL, []uint64{0, setXattr}, eperm},
+		{"FS_IOC_SETFLAGS", unix.SYS_IOCTL, []uint64{0, setFlags}, eperm},
+		{"FS_IOC_FSGETXATTR", unix.SYS_IOCTL, []uint64{0, 0x801c581f}, allowed},
 		{"TIOCLINUX", unix.SYS_IOCTL, []uint64{0, tiocLinux}, eperm},
 		{"linux", unix.SYS_PERSONALITY, []uint64{0}, allowed},
 		{"linux32", unix.SYS_PERSONALITY, []uint64{8}, allowed},
@@ -178,6 +181,9 @@ var forbidden = []struct {
 	{"socket of alg", unix.SYS_SOCKET, [4]uintptr{unix.AF_ALG, unix.SOCK_SEQPACKET}, unix.EAFNOSUPPORT},
 	{"raw socket", unix.SYS_SOCKET, [4]uintptr{unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_TCP}, unix.EPERM},
 	{"TIOCSTI", unix.SYS_IOCTL, [4]uintptr{0, unix.TIOCSTI}, unix.EPERM},
+	{"project of a directory", unix.SYS_IOCTL, [4]uintptr{0, setXattr}, unix.EPERM},
+	{"flags of a directory", unix.SYS_IOCTL, [4]uintptr{0, setFlags}, unix.EPERM},
+	{"file_setattr", 469, [4]uintptr{}, unix.ENOSYS},
 	{"mknod", unix.SYS_MKNODAT, [4]uintptr{^uintptr(99), 0, unix.S_IFCHR, 0x103}, unix.EFAULT}, // allowed: FIFOs are made by it
 }
 
