@@ -44,6 +44,22 @@ func launchLimited(t *testing.T, s setup) *daemon {
 	return d
 }
 
+// atBothLevels runs a test with a tenant of the host's and with an enclosed one,
+// who is given the app at a place that it can see.
+func atBothLevels(t *testing.T, test func(t *testing.T, service func(more string) string)) {
+	t.Parallel()
+	t.Run("process", func(t *testing.T) {
+		t.Parallel()
+		test(t, func(more string) string { return character("web", "serves", more) })
+	})
+	t.Run("namespace", func(t *testing.T) {
+		t.Parallel()
+		test(t, func(more string) string {
+			return "\n[service.web]\ncommand = \"/character serves\"\nmounts = [[\"CHARACTER\", \"/character\", true]]\napex = \"none\"\n" + more + "\n"
+		})
+	})
+}
+
 // stopClean stops a tenant and wants nothing of it left a second after the grace.
 func (d *daemon) stopClean(name string) {
 	d.t.Helper()
@@ -59,9 +75,10 @@ func (d *daemon) stopClean(name string) {
 }
 
 // F3: the bomb's forks are refused, nobody else's.
-func TestLimits_AForkBombHitsOnlyItself(t *testing.T) {
-	t.Parallel()
-	d := launchLimited(t, setup{services: control + character("web", "serves", "listen = \"unix\"\npids_limit = 40\ncpu_limit = 0.5")})
+func TestLimits_AForkBombHitsOnlyItself(t *testing.T) { atBothLevels(t, aForkBombHitsOnlyItself) }
+
+func aForkBombHitsOnlyItself(t *testing.T, web func(string) string) {
+	d := launchLimited(t, setup{services: control + web("listen = \"unix\"\npids_limit = 40\ncpu_limit = 0.5")})
 	d.want(200, "web", "one", "/")
 	quiet := d.neighbour()
 	body := d.want(200, "web", "one", "/bomb").body
@@ -117,8 +134,11 @@ restart = "never"
 
 // F4: the hog is killed, nobody else, and its end is named.
 func TestLimits_AMemoryHogIsKilledAndNamed(t *testing.T) {
-	t.Parallel()
-	d := launchLimited(t, setup{services: control + character("web", "serves", "listen = \"unix\"\nmemory_limit_mb = 64\nrestart = \"never\"")})
+	atBothLevels(t, aMemoryHogIsKilledAndNamed)
+}
+
+func aMemoryHogIsKilledAndNamed(t *testing.T, web func(string) string) {
+	d := launchLimited(t, setup{services: control + web("listen = \"unix\"\nmemory_limit_mb = 64\nrestart = \"never\"")})
 	d.want(200, "web", "one", "/")
 	d.want(200, "web", "two", "/")
 	quiet := d.neighbour()
@@ -143,8 +163,11 @@ func TestLimits_AMemoryHogIsKilledAndNamed(t *testing.T) {
 }
 
 func TestLimits_OpenFilesAreTheTenantsOwn(t *testing.T) {
-	t.Parallel()
-	d := launchLimited(t, setup{services: control + character("web", "serves", "listen = \"fd\"\nopen_files = 64")})
+	atBothLevels(t, openFilesAreTheTenantsOwn)
+}
+
+func openFilesAreTheTenantsOwn(t *testing.T, web func(string) string) {
+	d := launchLimited(t, setup{services: control + web("listen = \"fd\"\nopen_files = 64")})
 	d.want(200, "web", "one", "/")
 	quiet := d.neighbour()
 	for range 50 { // it takes them all each time, and serves on

@@ -38,8 +38,12 @@ func writeSecret(t *testing.T, path, text string) string {
 }
 
 func TestSecrets_ReachTheTenantAndNobodyElse(t *testing.T) {
-	t.Parallel()
-	d := prepare(t, setup{services: character("web", "serves", "listen = \"unix\"\nenv_file = \"DIR/{id}.env\"\nsecrets = {DB_KEY = \"DIR/key\"}")})
+	atBothLevels(t, secretsReachTheTenantAndNobodyElse)
+}
+
+func secretsReachTheTenantAndNobodyElse(t *testing.T, web func(string) string) {
+	requireRoot(t, "a namespace needs it")
+	d := prepare(t, setup{services: web("listen = \"unix\"\nenv_file = \"DIR/{id}.env\"\nsecrets = {DB_KEY = \"DIR/key\"}")})
 	writeSecret(t, filepath.Join(d.dir, "one.env"), "API_TOKEN=in-the-environment-$HOME\n")
 	writeSecret(t, filepath.Join(d.dir, "key"), "in-a-file")
 	d.onTmpfs()
