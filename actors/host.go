@@ -139,7 +139,7 @@ func (h *Host) openEngine() error {
 		return nil
 	}
 	digest := sha256.Sum256([]byte(h.o.DataDir))
-	e, err := sandbox.NewEngine(sandbox.Options{CgroupName: hex.EncodeToString(digest[:4]), Subreaper: true, Log: h.log})
+	e, err := sandbox.NewEngine(sandbox.Options{CgroupName: hex.EncodeToString(digest[:4]), Subreaper: true, Runsc: h.o.Config.Settings.RunscPath, Log: h.log})
 	if err != nil {
 		return fmt.Errorf("cannot start processes here: %w", err)
 	}

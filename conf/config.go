@@ -35,6 +35,7 @@ type Settings struct {
 	TrustedProxies      []string // CIDRs or addresses, checked
 	LogMaxBytes         int64    // per tenant
 	UIDBase             uint32
+	RunscPath           string // gVisor's program, absolute; "" = runsc in the PATH
 	TLS                 TLS
 	Clients             Clients
 }

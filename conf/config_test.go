@@ -201,6 +201,17 @@ func TestParse_CooldownFollowsTheLongestBackoff(t *testing.T) {
 	same(t, mustParse(t, "[settings]\nbackoff_max_ms = 5000").Settings.CircuitCooldown, 5*time.Second)
 }
 
+func TestParse_ASocketCannotBePassedIntoASandbox(t *testing.T) {
+	for listen, want := range map[string]string{
+		"fd":   `listen = "fd" cannot be had with isolation = "sandbox", as gVisor accepts on no socket that was passed in: write listen = "unix"`,
+		"unix": "", "tcp": "", "auto": "",
+	} {
+		c := mustParse(t, "[service.s]\ncommand = \"x\"\nisolation = \"sandbox\"\nlisten = \""+listen+"\"\n")
+		same(t, c.Services["s"].Refused, want)
+	}
+	same(t, mustParse(t, "[service.s]\ncommand = \"x\"\nlisten = \"fd\"\n").Services["s"].Refused, "")
+}
+
 func TestParse_ForeignIsolationIsRefusedForThatServiceAlone(t *testing.T) {
 	for _, level := range []string{"firecracker", "qemu", "litebox", "quark"} {
 		c := mustParse(t, ok+"[service.vm]\ncommand = 'x'\nisolation = '"+level+"'")

@@ -98,6 +98,8 @@ var settingsKeys = append([]key[Settings]{
 	// Clear of people (1000…), of what systemd gives out and of subuid. The lower
 	// bound keeps out of the system's own accounts, the upper leaves a million.
 	row("uid_base", whole[uint32](1000, math.MaxUint32-1_000_000), 1_900_000_000, func(s *Settings) *uint32 { return &s.UIDBase }),
+	// In the PATH, where its packages put it.
+	row("runsc_path", absolute, "", func(s *Settings) *string { return &s.RunscPath }),
 	table("tls", tlsKeys, func(s *Settings) *TLS { return &s.TLS }),
 }, clientKeys...)
 

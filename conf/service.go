@@ -46,6 +46,9 @@ func (s *Service) settle(v value) {
 	if slices.Contains(foreign, s.Isolation) {
 		s.Refused = fmt.Sprintf("isolation %q does not exist here: choose process, namespace or sandbox", s.Isolation)
 	}
+	if s.Isolation == IsolationSandbox && s.Listen == ListenFD {
+		s.Refused = `listen = "fd" cannot be had with isolation = "sandbox", as gVisor accepts on no socket that was passed in: write listen = "unix"`
+	}
 	if s.Listen == ListenTCP && s.Socket != "" {
 		v.field("socket").remark("not used with listen = %q", s.Listen)
 	}

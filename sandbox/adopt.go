@@ -36,7 +36,7 @@ func (p *Process) adopt(r Record) error {
 	}
 	p.pidfd, p.pid, p.start, p.endpoint = fd, r.Pid, r.Start, r.Endpoint
 	p.tree, p.cage = p.engine.treeOf(r, r.Pid), r.cage()
-	if r.Level == LevelNamespace {
+	if r.Level == LevelNamespace || r.Level == LevelSandbox {
 		if p.inside, err = openInside(r.Pid, r.UID); err != nil {
 			p.closePidfd()
 			return err
@@ -128,7 +128,7 @@ func (e *Engine) endRecorded(r Record) error {
 	if f, isFamily := t.(*family); isFamily {
 		f.callRoll(session == 0) // its number means nothing once it has gone
 	}
-	if err = signalAll(t, unix.SIGTERM); err == nil {
+	if err = signalAll(signalled(t, r.Level, session), unix.SIGTERM); err == nil {
 		err = waitEmpty(t, endGrace)
 	}
 	if session != 0 { // should it have left its cgroup

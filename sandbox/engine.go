@@ -25,6 +25,7 @@ type Options struct {
 	// For the daemon; a program that starts children of its own must keep them
 	// in its own session. At most one engine of a program has it.
 	Subreaper bool
+	Runsc     string // path of gVisor's program; "" = the PATH
 	Log       zerolog.Logger
 }
 
@@ -45,7 +46,8 @@ type Engine struct {
 	landlock    int             // version; 0 = none here
 	buffer      [chunkSize]byte // for output; the loop's
 
-	tried func() error // tryNamespaces, once
+	diagnosis func() Diagnosis       // of this machine; looked at once
+	runsc     func() (string, error) // path of gVisor's program
 
 	closing chan struct{} // closed by Close
 	closed  sync.Once
@@ -71,7 +73,7 @@ func NewEngine(o Options) (*Engine, error) {
 	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		o.Log.Warn().Err(err).Msg("cannot shut inherited files to tenants")
 	}
-	e := &Engine{log: o.Log, boot: boot, trampolines: map[Level]int{}, live: map[*Process]struct{}{}, templates: map[layout]*template{}, mappings: map[mapping]*os.File{}, diag: newDiag(), landlock: landlockVersion(), closing: make(chan struct{}), tried: sync.OnceValue(tryNamespaces)}
+	e := &Engine{log: o.Log, boot: boot, trampolines: map[Level]int{}, live: map[*Process]struct{}{}, templates: map[layout]*template{}, mappings: map[mapping]*os.File{}, diag: newDiag(), landlock: landlockVersion(), closing: make(chan struct{})}
 	if e.root, err = newRoot(o); err != nil {
 		return nil, err
 	}
@@ -91,6 +93,11 @@ func NewEngine(o Options) (*Engine, error) {
 			return nil, fmt.Errorf("cannot become the reaper of orphans: %w", err)
 		}
 	}
+	e.diagnosis = sync.OnceValue(func() Diagnosis { return Diagnose(Probe{Runsc: o.Runsc}) })
+	e.runsc = sync.OnceValues(func() (string, error) {
+		path, _, err := findRunsc(o.Runsc)
+		return path, err
+	})
 	e.ignored = takeIgnored()
 	if e.limits.legacy[pidsController] != "" {
 		e.patrols.Go(e.patrol) // ended by Close

@@ -20,6 +20,7 @@ type enclosure struct {
 	late   []clone  // what the template cannot hold, as every start makes the place anew
 	own    []clone  // the tenant's own directories
 	signal [2]int   // PID 1 says here that it is ready
+	runsc  *os.File // gVisor's program; nil at LevelNamespace
 }
 
 // newEnclosure opens everything that will be out of sight for the thread later.
@@ -45,6 +46,11 @@ func (p *Process) goInside() (err error) {
 }
 
 func (n *enclosure) open() (err error) {
+	if n.p.spec.Level == LevelSandbox {
+		if err := n.prepareGuest(); err != nil {
+			return err
+		}
+	}
 	if n.view, err = n.p.engine.openTemplate(n.p.spec); err != nil {
 		return err
 	}
@@ -133,6 +139,9 @@ func (n *enclosure) cloneOwned(path string, attributes uint64) error {
 func (n *enclosure) close() {
 	if n.view != nil {
 		n.view.Close()
+	}
+	if n.runsc != nil {
+		n.runsc.Close()
 	}
 	closeClones(n.late)
 	closeClones(n.own)

@@ -70,7 +70,7 @@ func (p *Process) Terminate() error {
 // signal reaches the main process by its pidfd even where the tree cannot be
 // listed, and everyone else by the tree.
 func (p *Process) signal(signal unix.Signal) error {
-	err := signalAll(p.tree, signal)
+	err := signalAll(signalled(p.tree, p.spec.Level, p.pid), signal)
 	if err == nil {
 		return nil
 	}
@@ -248,6 +248,9 @@ func (p *Process) reap() Status {
 	}
 	if status.Signaled() {
 		return Status{Code: -1, Signal: int(status.Signal())}
+	}
+	if p.spec.Level == LevelSandbox {
+		return guestStatus(Status{Code: status.ExitStatus()})
 	}
 	return Status{Code: status.ExitStatus()}
 }

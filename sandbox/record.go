@@ -77,7 +77,7 @@ func (r Record) check() error {
 		{"pid", r.Pid > 1},
 		{"start", r.Start > 0},
 		{"boot", r.Boot != ""},
-		{"level", r.Level == "" || r.Level == LevelProcess || r.Level == LevelNamespace},
+		{"level", r.Level == "" || slices.Contains(allLevels, r.Level)},
 		{"init", r.Init == 0 && r.Level != LevelNamespace || r.Init > 1 && r.InitStart > 0},
 		{"run_dir", filepath.IsAbs(r.RunDir) && filepath.Clean(r.RunDir) == r.RunDir && r.RunDir != "/"},
 		{"marker", r.Marker == marker(r.RunDir, r.Generation)},

@@ -12,12 +12,13 @@ import (
 // Level is how a tenant is enclosed.
 type Level string
 
-// The levels that are built. LevelProcess is the host's own view: a clean
-// environment, a session and a cgroup of its own. LevelNamespace shows a
-// read-only system and nothing of anybody else's.
+// The levels. LevelProcess is the host's own view: a clean environment, a
+// session and a cgroup of its own. LevelNamespace shows a read-only system and
+// nothing of anybody else's; LevelSandbox the same, through gVisor's kernel.
 const (
 	LevelProcess   Level = "process"
 	LevelNamespace Level = "namespace"
+	LevelSandbox   Level = "sandbox"
 )
 
 // Listen says where the process is expected to listen.
@@ -47,7 +48,7 @@ type Spec struct {
 	Secrets    map[string][]byte // by file name; placed in SecretsDir(RunDir) until Release
 	User       *User             // who runs it at LevelProcess; nil = the daemon's user
 
-	// The rest is for LevelNamespace.
+	// The rest is for LevelNamespace and LevelSandbox.
 
 	Network Network
 

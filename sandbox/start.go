@@ -109,7 +109,7 @@ func (p *Process) prepare(child *childFiles) error {
 
 // bounces reports that the process is started by way of the trampoline.
 func (p *Process) bounces() bool {
-	return p.spec.Listen == ListenFD || p.spec.Level != LevelProcess
+	return p.spec.Listen == ListenFD || p.spec.Level == LevelNamespace
 }
 
 // enterProcess prepares the thread that forks at LevelProcess.
@@ -183,14 +183,17 @@ func (p *Process) plant(child *childFiles) error {
 // launch starts the process on a thread that is thrown away: what the process
 // inherits from it happens to nobody else.
 func (p *Process) launch(child *childFiles) error {
-	enter := p.enterProcess
-	if p.spec.Level == LevelNamespace {
+	enter, spawn := p.enterProcess, func(path string) error { return p.spawn(path, child) }
+	if p.spec.Level != LevelProcess {
 		n, err := newEnclosure(p, child)
 		if err != nil {
 			return err
 		}
 		defer n.close()
 		enter = n.enter
+		if p.spec.Level == LevelSandbox {
+			enter, spawn = n.enterGuest, n.spawnGuest
+		}
 	}
 	return onThread(func() error {
 		if err := p.cage.enter(); err != nil { // while the cgroups are in sight
@@ -203,7 +206,7 @@ func (p *Process) launch(child *childFiles) error {
 		if err != nil {
 			return err
 		}
-		return p.spawn(path, child)
+		return spawn(path)
 	})
 }
 
@@ -257,7 +260,7 @@ func (p *Process) forkExec(path string, argv, env []string, files []uintptr, cgr
 		Dir: p.spec.Dir, Env: env, Files: files,
 		Sys: &syscall.SysProcAttr{Setsid: true, PidFD: &p.pidfd},
 	}
-	if u := p.spec.user(); u != nil {
+	if u := p.spec.user(); u != nil && p.spec.Level != LevelSandbox { // gVisor changes to it itself
 		attr.Sys.Credential = &syscall.Credential{Uid: u.UID, Gid: u.GID, Groups: u.Groups}
 	}
 	if cgroup >= 0 {

@@ -185,12 +185,12 @@ func TestStart_ACommandThatCannotRunSaysWhy(t *testing.T) {
 	}
 }
 
-func TestStart_ALevelThatIsNotBuiltIsRefused(t *testing.T) {
+func TestStart_ALevelThatCannotBeHadIsRefused(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t, Options{})
 	s := character(t, "hangs")
-	s.Level = "sandbox"
-	if _, err := e.Start(s, Events{}); !errors.Is(err, ErrCannotExecute) || !strings.Contains(err.Error(), `isolation = "process"`) {
+	s.Level = "qemu"
+	if _, err := e.Start(s, Events{}); !errors.Is(err, ErrCannotExecute) || !strings.Contains(err.Error(), `isolation = "qemu" is none of "process"`) {
 		t.Error(err)
 	}
 }

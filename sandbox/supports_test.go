@@ -1,45 +1,10 @@
 package sandbox
 
 import (
-	"errors"
 	"os"
 	"strings"
 	"testing"
 )
-
-func TestSupports_ALevelIsRefusedWithWhatIsMissing(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		user int
-		arch string
-		want string
-	}{
-		{0, "amd64", ""},
-		{0, "arm64", ""},
-		{1000, "amd64", `isolation = "namespace" needs root: run ten as root, as the unit of "ten install" does, or write isolation = "process"`},
-		{0, "riscv64", `isolation = "namespace" is not built for riscv64: write isolation = "process"`},
-	} {
-		got := ""
-		if err := mayEnclose(c.user, c.arch); err != nil {
-			got = err.Error()
-		}
-		if got != c.want {
-			t.Errorf("%d, %s: %s\nwant %s", c.user, c.arch, got, c.want)
-		}
-	}
-	if err := Built("sandbox"); err == nil || !strings.Contains(err.Error(), `isolation = "sandbox" is not built yet`) {
-		t.Error(err)
-	}
-	e := newEngine(t, Options{})
-	e.tried = func() error { return errors.New("cannot make a network namespace: operation not permitted") }
-	const want = `isolation = "namespace" cannot be had on this host, as the daemon cannot make a network namespace: operation not permitted (a container may forbid it): write isolation = "process"`
-	if err := e.Supports(LevelNamespace); os.Geteuid() == 0 && (err == nil || err.Error() != want) {
-		t.Errorf("%v\nwant %s", err, want)
-	}
-	if err := e.Supports(LevelProcess); err != nil {
-		t.Error(err)
-	}
-}
 
 func TestSupports_WhatIsSupportedWasTried(t *testing.T) {
 	t.Parallel()
@@ -51,4 +16,22 @@ func TestSupports_WhatIsSupportedWasTried(t *testing.T) {
 		t.Error(err)
 	}
 	eventually(t, "the pool to fill", func() bool { return len(e.nets().ready) == netPoolSize-1 })
+}
+
+func TestSupports_IsWhatTheDoctorSays(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, Options{Runsc: "/nowhere/runsc"})
+	if err := e.Supports(LevelProcess); err != nil {
+		t.Error(err)
+	}
+	if err := e.Supports(LevelSandbox); err == nil || !strings.Contains(err.Error(), "runsc is missing (/nowhere/runsc: no such file or directory)") {
+		t.Error(err)
+	}
+	e.diagnosis = func() Diagnosis {
+		return Diagnosis{[]Mechanism{{Name: "root", Levels: []Level{LevelNamespace}, Found: "uid 1000", Remedy: "be root"}}}
+	}
+	const want = `isolation = "namespace" cannot be had here: root is missing (uid 1000): be root; isolation = "sandbox" can`
+	if err := e.Supports(LevelNamespace); err == nil || err.Error() != want {
+		t.Error(err)
+	}
 }

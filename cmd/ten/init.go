@@ -156,7 +156,7 @@ func tomlString(s string) string {
 // strongest is the level that init and the demo write: the best that this user
 // can have.
 func strongest() sandbox.Level {
-	if sandbox.Built(sandbox.LevelNamespace) == nil {
+	if sandbox.Diagnose(sandbox.Probe{}).Supports(sandbox.LevelNamespace) == nil {
 		return sandbox.LevelNamespace
 	}
 	return sandbox.LevelProcess

@@ -1,0 +1,113 @@
+package sandbox
+
+import (
+	"cmp"
+	"encoding/json"
+	"path/filepath"
+	"slices"
+)
+
+// guestSpec is as much of an OCI runtime specification (config.json) as a tenant
+// needs to have.
+type guestSpec struct {
+	Version  string       `json:"ociVersion"`
+	Process  guestProcess `json:"process"`
+	Root     guestRoot    `json:"root"`
+	Hostname string       `json:"hostname,omitempty"`
+	Mounts   []guestMount `json:"mounts"`
+	Linux    guestLinux   `json:"linux"`
+}
+
+type guestProcess struct {
+	User struct {
+		UID uint32 `json:"uid"`
+		GID uint32 `json:"gid"`
+	} `json:"user"`
+	Args            []string `json:"args"`
+	Env             []string `json:"env"`
+	Dir             string   `json:"cwd"`
+	Capabilities    struct{} `json:"capabilities"` // none
+	NoNewPrivileges bool     `json:"noNewPrivileges"`
+}
+
+type guestRoot struct {
+	Path string `json:"path"`
+}
+
+type guestMount struct {
+	Destination string   `json:"destination"`
+	Type        string   `json:"type"`
+	Source      string   `json:"source"`
+	Options     []string `json:"options,omitempty"`
+}
+
+type guestLinux struct {
+	Namespaces  []guestNamespace `json:"namespaces"`
+	UIDMappings []guestMapping   `json:"uidMappings"`
+	GIDMappings []guestMapping   `json:"gidMappings"`
+}
+
+type guestNamespace struct {
+	Type string `json:"type"`
+}
+
+type guestMapping struct {
+	Inside  uint32 `json:"containerID"`
+	Outside uint32 `json:"hostID"`
+	Size    uint32 `json:"size"`
+}
+
+// guestRootID is who gVisor itself is on the host: its kernel and its file server
+// run in a user namespace in which nobody is root, and may do there what the
+// tenant's own user may. Who breaks out of gVisor's kernel is nobody, in the
+// tenant's namespaces.
+const guestRootID = 65534
+
+// guestOf describes a tenant to gVisor. path is the program that was found for
+// its command, root where its view of the host is mounted, shared what is there
+// of sharedDirs.
+func guestOf(s Spec, path, root string, shared, env []string) guestSpec {
+	g := guestSpec{Version: "1.0.2", Root: guestRoot{root}, Hostname: s.Hostname, Mounts: guestMounts(shared)}
+	g.Process = guestProcess{Args: slices.Concat([]string{path}, s.Argv[1:]), Env: env, Dir: s.Dir, NoNewPrivileges: true}
+	g.Process.User.UID, g.Process.User.GID = s.UID, s.UID
+	for _, kind := range []string{"pid", "mount", "ipc", "uts", "user"} {
+		g.Linux.Namespaces = append(g.Linux.Namespaces, guestNamespace{kind})
+	}
+	g.Linux.UIDMappings = []guestMapping{{0, guestRootID, 1}, {s.UID, s.UID, 1}}
+	g.Linux.GIDMappings = g.Linux.UIDMappings
+	return g
+}
+
+// guestMounts are what gVisor's kernel makes itself, and the shared directories
+// as mounts of their own.
+func guestMounts(shared []string) []guestMount {
+	all := []guestMount{
+		{Destination: "/proc", Type: "proc", Source: "proc"},
+		{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"ro"}},
+		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs"},
+		{Destination: "/dev/shm", Type: "tmpfs", Source: "tmpfs", Options: []string{"mode=1777"}},
+	}
+	for _, path := range shared {
+		all = append(all, guestMount{Destination: path, Type: "bind", Source: path, Options: []string{"rbind"}})
+	}
+	return all
+}
+
+// sharedDirs are the paths of a view whose content may change behind the back of
+// gVisor's kernel: by the host's hand, or because they show the same directory
+// twice. Of all the rest it believes that nobody else writes to it. Those that
+// are inside others come later.
+func sharedDirs(s Spec) []string {
+	all := []string{"/tmp", "/var/tmp", s.RunDir, s.DataDir, s.Dir} // the first two are one
+	if s.Socket != "" {
+		all = append(all, filepath.Dir(s.Socket)) // the run directory a second time
+	}
+	for _, m := range s.Mounts {
+		all = append(all, m.Destination)
+	}
+	all = slices.DeleteFunc(all, func(path string) bool { return path == "" || path == "/" })
+	slices.SortFunc(all, func(a, b string) int { return cmp.Or(len(a)-len(b), cmp.Compare(a, b)) })
+	return slices.Compact(all)
+}
+
+func (g guestSpec) config() ([]byte, error) { return json.Marshal(g) }
