@@ -32,7 +32,9 @@ type Mechanism struct {
 type Diagnosis struct{ Mechanisms []Mechanism }
 
 // Diagnose looks at the host and changes nothing.
-func Diagnose(p Probe) Diagnosis { return Diagnosis{examine(p).mechanisms()} }
+func Diagnose(p Probe) Diagnosis {
+	return Diagnosis{slices.Concat(examine(p).mechanisms(), networkMechanisms())}
+}
 
 // Supports is nil for a level that tenants can run at here, else a sentence
 // that says what is missing, how to get it, and what can be had instead.
@@ -105,7 +107,7 @@ const noContainer = "boot a kernel that has them; inside a container, give it th
 
 // mechanisms is the table: what was found, by whom it is needed, how to get it.
 func (m machine) mechanisms() []Mechanism {
-	return slices.Concat(m.walls(), m.resources(), networkMechanisms())
+	return slices.Concat(m.walls(), m.resources())
 }
 
 // walls are the rows about what encloses a tenant.
@@ -220,7 +222,7 @@ func (m machine) lacksPorts() error {
 	return missingUnless(!shared, fmt.Sprintf("%d to %d, which outgoing connections take as well", m.ports[0], m.ports[1]))
 }
 
-// networkMechanisms are the rows about what lets tenants out.
+// networkMechanisms are the rows about what lets tenants out. No level needs them.
 func networkMechanisms() []Mechanism {
 	return []Mechanism{
 		row("forwarding", nil, `network = "private" with a way out`, "nftables, net.ipv4.ip_forward", tryForwarding(),

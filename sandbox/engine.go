@@ -93,7 +93,7 @@ func NewEngine(o Options) (*Engine, error) {
 			return nil, fmt.Errorf("cannot become the reaper of orphans: %w", err)
 		}
 	}
-	e.diagnosis = sync.OnceValue(func() Diagnosis { return Diagnose(Probe{Runsc: o.Runsc}) })
+	e.diagnosis = sync.OnceValue(func() Diagnosis { return Diagnosis{examine(Probe{Runsc: o.Runsc}).mechanisms()} })
 	e.runsc = sync.OnceValues(func() (string, error) {
 		path, _, err := findRunsc(o.Runsc)
 		return path, err
