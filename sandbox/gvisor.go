@@ -25,7 +25,8 @@ import (
 
 // guestStage is where runsc finds the bundle and keeps its state: a directory
 // that is empty in every tenant's view, covered by a tmpfs of this start's own.
-// It ends with the processes, and nothing is to be removed.
+// It ends with the processes, and nothing is to be removed. The environment of a
+// tenant, 2 MB at most, is in it twice, once with every character of HTML spelled out.
 const guestStage = "/boot"
 
 const (
@@ -117,7 +118,7 @@ func stageGuest(config []byte) error {
 		return fmt.Errorf("cannot copy the tenant's view: %w", err)
 	}
 	defer unix.Close(tree)
-	if err := mountNew("tmpfs", guestStage, unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0755,size=1m"); err != nil {
+	if err := mountNew("tmpfs", guestStage, unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0755,size=32m"); err != nil {
 		return err
 	}
 	err = errors.Join(os.Mkdir(guestRootPath, 0o755), os.Mkdir(guestState, 0o700), os.WriteFile(guestConfig, config, 0o600))
@@ -135,6 +136,9 @@ func stageGuest(config []byte) error {
 // is the tenant's as well.
 func (n *enclosure) prepareGuest() error {
 	s := n.p.spec
+	if s.Listen == ListenFD {
+		return &permanentError{errors.New("gVisor accepts on no socket that was passed in")}
+	}
 	if err := os.Lchown(s.RunDir, int(s.UID), int(s.UID)); err != nil {
 		return fmt.Errorf("cannot give the run directory to user %d: %w", s.UID, err)
 	}

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"path/filepath"
@@ -110,4 +111,12 @@ func sharedDirs(s Spec) []string {
 	return slices.Compact(all)
 }
 
-func (g guestSpec) config() ([]byte, error) { return json.Marshal(g) }
+// config is the description as gVisor reads it; characters that matter in HTML
+// alone are left as they are, or an environment would grow sixfold.
+func (g guestSpec) config() ([]byte, error) {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	err := e.Encode(g)
+	return text.Bytes(), err
+}

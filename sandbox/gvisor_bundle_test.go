@@ -11,12 +11,12 @@ func TestGuestOf_IsWhatGVisorIsTold(t *testing.T) {
 		Argv: []string{"node", "server.js", "a b"}, UID: 1900000007, Hostname: "notes", Dir: "/srv/app", DataDir: "/var/lib/t/notes/alice", RunDir: "/run/t/7", Socket: "/srv/sock/app.sock",
 		Mounts: []Mount{{Source: "/x", Destination: "/srv/app/assets"}, {Source: "/y", Destination: "/srv/app"}},
 	}
-	config, err := guestOf(s, "/usr/bin/node", "/boot/root", sharedDirs(s), []string{"PORT=8080"}).config()
+	config, err := guestOf(s, "/usr/bin/node", "/boot/root", sharedDirs(s), []string{"PORT=8080", "LESS=<"}).config()
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := `{"ociVersion":"1.0.2",
-"process":{"user":{"uid":1900000007,"gid":1900000007},"args":["/usr/bin/node","server.js","a b"],"env":["PORT=8080"],"cwd":"/srv/app","capabilities":{},"noNewPrivileges":true},
+"process":{"user":{"uid":1900000007,"gid":1900000007},"args":["/usr/bin/node","server.js","a b"],"env":["PORT=8080","LESS=<"],"cwd":"/srv/app","capabilities":{},"noNewPrivileges":true},
 "root":{"path":"/boot/root"},"hostname":"notes","mounts":[
 {"destination":"/proc","type":"proc","source":"proc"},
 {"destination":"/sys","type":"sysfs","source":"sysfs","options":["ro"]},
@@ -32,7 +32,7 @@ func TestGuestOf_IsWhatGVisorIsTold(t *testing.T) {
 "linux":{"namespaces":[{"type":"pid"},{"type":"mount"},{"type":"ipc"},{"type":"uts"},{"type":"user"}],
 "uidMappings":[{"containerID":0,"hostID":65534,"size":1},{"containerID":1900000007,"hostID":1900000007,"size":1}],
 "gidMappings":[{"containerID":0,"hostID":65534,"size":1},{"containerID":1900000007,"hostID":1900000007,"size":1}]}}`
-	if want = strings.ReplaceAll(want, "\n", ""); string(config) != want {
+	if want = strings.ReplaceAll(want, "\n", "") + "\n"; string(config) != want {
 		t.Errorf("%s\nwant\n%s", config, want)
 	}
 }

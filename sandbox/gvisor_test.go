@@ -219,6 +219,17 @@ func TestGuest_WithoutRunscNothingIsStarted(t *testing.T) {
 	}
 }
 
+func TestGuest_ASocketIsNotPassedIn(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, Options{})
+	s := withSocket(inSandbox(t, e, character(t, "listensFD")))
+	s.Listen = ListenFD
+	_, err := e.Start(s, Events{})
+	if !errors.Is(err, ErrCannotExecute) || err.Error() != "cannot start "+s.Name+": gVisor accepts on no socket that was passed in" {
+		t.Error(err)
+	}
+}
+
 func TestGuest_OutlivesItsDaemonAndEndsForTheNextOne(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t, Options{})
@@ -292,6 +303,20 @@ func TestGuest_ReadsWhatTheHostChangesAndMountsAndWorkdir(t *testing.T) {
 	var st unix.Stat_t
 	if err := unix.Stat(filepath.Join(s.DataDir, "here"), &st); err != nil || st.Uid != s.UID {
 		t.Errorf("%v, of user %d", err, st.Uid)
+	}
+}
+
+func TestGuest_HasAsLargeAnEnvironmentAsAnybody(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, Options{})
+	s := inSandbox(t, e, character(t, "none"))
+	for i := range 15 {
+		s.Env = append(s.Env, "BIG"+strconv.Itoa(i)+"="+strings.Repeat("<", 120<<10))
+	}
+	s.Argv = []string{"sh", "-c", "env | wc -c"}
+	n := start(t, e, s)
+	if status := n.wait(); !status.Clean() || len(n.output(Stdout)) != len("1844444\n") {
+		t.Errorf("%v %q %.300s", status, n.output(Stdout), n.output(Stderr))
 	}
 }
 

@@ -260,7 +260,9 @@ func (p *Process) forkExec(path string, argv, env []string, files []uintptr, cgr
 		Dir: p.spec.Dir, Env: env, Files: files,
 		Sys: &syscall.SysProcAttr{Setsid: true, PidFD: &p.pidfd},
 	}
-	if u := p.spec.user(); u != nil && p.spec.Level != LevelSandbox { // gVisor changes to it itself
+	if p.spec.Level == LevelSandbox { // gVisor changes to the tenant's user and directory
+		attr.Dir = "/"
+	} else if u := p.spec.user(); u != nil {
 		attr.Sys.Credential = &syscall.Credential{Uid: u.UID, Gid: u.GID, Groups: u.Groups}
 	}
 	if cgroup >= 0 {
