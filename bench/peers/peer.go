@@ -1,0 +1,216 @@
+package peers
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"text/template"
+	"time"
+)
+
+//go:embed nginx.conf haproxy.cfg Caddyfile
+var files embed.FS
+
+// Options is what a proxy is started with.
+type Options struct {
+	Dir     string   // an empty directory of its own
+	Backend string   // a Unix socket
+	Wrap    []string // what the command is run by, such as taskset -c 0
+	Tuned   bool     // nginx only: larger buffers
+	TLS     *Pair    // nil = plain HTTP
+}
+
+// Pair is a certificate with its key, in files.
+type Pair struct {
+	Certificate, Key string
+	Pem              string // both in one file
+}
+
+// Proxy is one that runs.
+type Proxy struct {
+	Name    string
+	Version string
+	Address string // where clients connect
+	cmd     *exec.Cmd
+	exited  chan struct{} // closed when it has ended
+	log     *bytes.Buffer // to be read after that
+}
+
+// Known are the peers, in the order of the tables.
+var Known = []string{"nginx", "haproxy", "caddy"}
+
+// packages says where a peer comes from.
+var packages = map[string]string{
+	"nginx": "apt-get install nginx-light", "haproxy": "apt-get install haproxy",
+	"caddy": "go install github.com/caddyserver/caddy/v2/cmd/caddy@latest",
+}
+
+// Find gives a peer's program. The error says how it is installed.
+func Find(name string) (string, error) {
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
+	home, _ := os.UserHomeDir()
+	for _, dir := range []string{"/usr/sbin", filepath.Join(home, "go/bin"), filepath.Join(home, "peers")} {
+		path := filepath.Join(dir, name)
+		if info, err := os.Stat(path); err == nil && info.Mode()&0o111 != 0 {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%s is not installed: %s", name, packages[name])
+}
+
+// Start runs a peer until Stop; it listens when this returns.
+func Start(name string, o Options) (*Proxy, error) {
+	program, err := Find(name)
+	if err != nil {
+		return nil, err
+	}
+	address, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	config, err := write(name, o, address)
+	if err != nil {
+		return nil, err
+	}
+	args := map[string][]string{
+		"nginx":   {"-p", o.Dir, "-c", config},
+		"haproxy": {"-db", "-f", config},
+		"caddy":   {"run", "--adapter", "caddyfile", "--config", config},
+	}[name]
+	p := &Proxy{Name: name, Version: version(name, program), Address: address}
+	return p, p.Run(append(append(append([]string{}, o.Wrap...), program), args...), append(os.Environ(), "HOME="+o.Dir, "XDG_DATA_HOME="+o.Dir, "XDG_CONFIG_HOME="+o.Dir))
+}
+
+// configs are the names of their files.
+var configs = map[string]string{"nginx": "nginx.conf", "haproxy": "haproxy.cfg", "caddy": "Caddyfile"}
+
+func write(name string, o Options, address string) (path string, err error) {
+	_, port, _ := net.SplitHostPort(address)
+	user := "nobody"
+	if os.Geteuid() == 0 {
+		user = "root" // the backend's socket belongs to root
+	}
+	values := struct {
+		Options
+		Pair
+		Address, Port, User  string
+		Descriptors, Clients uint64
+	}{o, Pair{}, address, port, user, descriptors(), descriptors()/2 - 100}
+	if o.TLS != nil {
+		values.Pair = *o.TLS
+	}
+	t, err := template.ParseFS(files, configs[name])
+	if err != nil {
+		return "", fmt.Errorf("cannot read the configuration of %s: %w", name, err)
+	}
+	var text bytes.Buffer
+	if err := t.Execute(&text, values); err != nil {
+		return "", fmt.Errorf("cannot write the configuration of %s: %w", name, err)
+	}
+	path = filepath.Join(o.Dir, configs[name])
+	return path, os.WriteFile(path, text.Bytes(), 0o600)
+}
+
+// descriptors is how many a process may have; haproxy takes two for a client,
+// and refuses to start if it cannot have them.
+func descriptors() uint64 {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
+		return 1024
+	}
+	return min(limit.Max, 40000)
+}
+
+var numbers = regexp.MustCompile(`[0-9]+\.[0-9]+\.[0-9]+`)
+
+// version asks the program, or the module that it was built from.
+func version(name, program string) string {
+	ask := map[string][]string{"nginx": {program, "-v"}, "haproxy": {program, "-v"}, "caddy": {"go", "version", "-m", program}}[name]
+	out, _ := exec.Command(ask[0], ask[1:]...).CombinedOutput()
+	for line := range strings.Lines(string(out)) {
+		if found := numbers.FindString(line); found != "" && !strings.Contains(line, ": go1.") {
+			return found
+		}
+	}
+	return "unknown"
+}
+
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// Run starts a command that has to listen at p.Address, and waits until it does.
+func (p *Proxy) Run(command, env []string) error {
+	p.log = &bytes.Buffer{}
+	p.cmd = exec.Command(command[0], command[1:]...)
+	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = env, p.log, p.log
+	if err := p.cmd.Start(); err != nil {
+		return fmt.Errorf("cannot start %s: %w", p.Name, err)
+	}
+	p.exited = make(chan struct{})
+	go func() { // ends with the process
+		_ = p.cmd.Wait()
+		close(p.exited)
+	}()
+	for range 3000 {
+		select {
+		case <-p.exited:
+			return fmt.Errorf("%s ended at once: %v: %s", p.Name, p.cmd.ProcessState, p.log)
+		case <-time.After(10 * time.Millisecond):
+		}
+		if c, err := net.Dial("tcp", p.Address); err == nil {
+			c.Close()
+			return nil
+		}
+	}
+	return errors.Join(fmt.Errorf("%s does not listen at %s", p.Name, p.Address), p.Stop())
+}
+
+// Pids are its process and that process's children, such as nginx's worker.
+func (p *Proxy) Pids() []int {
+	pids := []int{p.cmd.Process.Pid}
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pids[0], pids[0]))
+	for child := range strings.FieldsSeq(string(text)) {
+		var pid int
+		if _, err := fmt.Sscan(child, &pid); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// stopTime is how long a proxy may take to end when it is told to.
+const stopTime = 30 * time.Second
+
+// Stop ends it and returns when it has ended.
+func (p *Proxy) Stop() error {
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("cannot end %s: %w", p.Name, err)
+	}
+	select {
+	case <-p.exited:
+		return nil
+	case <-time.After(stopTime):
+	}
+	err := p.cmd.Process.Kill()
+	<-p.exited
+	return errors.Join(fmt.Errorf("%s did not end within %v", p.Name, stopTime), err)
+}
+
+// Log is what it wrote, after it has ended.
+func (p *Proxy) Log() string { return p.log.String() }
