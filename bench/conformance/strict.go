@@ -93,7 +93,7 @@ func (m *message) checkHost() error {
 		return fmt.Errorf("%d Host fields", len(hosts))
 	}
 	if !hostValue.MatchString(hosts[0]) {
-		return fmt.Errorf("Host %.60q", hosts[0])
+		return fmt.Errorf("value of Host %.60q", hosts[0])
 	}
 	if _, rest, found := strings.Cut(m.target, "://"); found && m.target[0] != '/' {
 		authority := rest[:len(rest)-len(strings.TrimLeft(rest, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.:-_[]"))]
@@ -112,16 +112,16 @@ func (m *message) parseBody(b []byte) (size int, err error) {
 	case len(lengths) > 1:
 		return 0, fmt.Errorf("%d Content-Length fields", len(lengths))
 	case len(codings) > 1 || len(codings) == 1 && codings[0] != "chunked":
-		return 0, fmt.Errorf("Transfer-Encoding %.60q", codings)
+		return 0, fmt.Errorf("values of Transfer-Encoding %.60q", codings)
 	case len(codings) == 1 && m.version != "HTTP/1.1":
-		return 0, fmt.Errorf("Transfer-Encoding in %s", m.version)
+		return 0, fmt.Errorf("chunks in %s", m.version)
 	case len(codings) == 1:
 		return m.parseChunks(b)
 	case len(lengths) == 0:
 		m.whole = true
 		return 0, nil
 	case !digits.MatchString(lengths[0]):
-		return 0, fmt.Errorf("Content-Length %.60q", lengths[0])
+		return 0, fmt.Errorf("value of Content-Length %.60q", lengths[0])
 	}
 	n, _ := strconv.Atoi(lengths[0])
 	if len(b) < n {

@@ -20,7 +20,7 @@ var chunking = topic{"chunked", []rule{
 	{cite: "RFC 9112, 7.1", quote: "Recipients MUST anticipate potentially large hexadecimal numerals and prevent parsing errors due to integer conversion overflows or precision loss due to integer representation.",
 		trials: family(func(n, b string) trial { return reject(n, b).gets(400, 413) }, withSize,
 			"2^64+5", "10000000000000005", "2^32+5 seventeen digits", "F0000000100000005", "sixteen F", "FFFFFFFFFFFFFFFF", "2^63", "8000000000000000", "sixty digits", strings.Repeat("f", 60))},
-	{cite: "RFC 9112, 7.1", quote: "The chunked coding is complete when a chunk with a chunk-size of zero is received, possibly followed by a trailer section, and finally terminated by an empty line.",
+	{cite: "RFC 9112, 7.1", quote: "The chunked transfer coding is complete when a chunk with a chunk-size of zero is received, possibly followed by a trailer section, and finally terminated by an empty line.",
 		trials: []trial{
 			reject("data longer than its size", withChunks("5\r\nhello!\r\n0\r\n\r\n")),
 			reject("data shorter than its size", withChunks("6\r\nhello\r\n0\r\n\r\n")),

@@ -63,7 +63,7 @@ var host = topic{"host", []rule{
 			mayBe400("target with a password", withTarget("http://u:p@"+alice+"/")).lacks("u:p@", "authorization"),
 			mayBe400("target with alice as userinfo", withTarget("http://"+alice+"@"+bob+"/")).lacks("@"),
 		}},
-	{cite: "RFC 9112, 3.2.2", quote: "To allow for transition to the absolute-form for all requests in some future version of HTTP, a server MUST accept the absolute-form in requests, even though most HTTP clients will only send the absolute-form in requests to proxies.",
+	{cite: "RFC 9112, 3.2.2", quote: "A server MUST accept the absolute-form in requests even though most HTTP/1.1 clients will only send the absolute-form to a proxy.",
 		trials: []trial{
 			serve("absolute-form", withTarget("http://"+alice+"/a?b")).sees("/a?b HTTP/1."),
 			serve("absolute-form with port 80", withTarget("http://"+alice+":80/a")).sees("/a HTTP/1."),

@@ -12,7 +12,7 @@ func servedAsItIs(name, bytes string) trial {
 }
 
 var line = topic{"request line", []rule{
-	{cite: "RFC 9112, 3", quote: "Recipients of an invalid request-line SHOULD respond with either a 400 (Bad Request) error or a 301 (Moved Permanently) redirect with the request-target properly encoded.",
+	{cite: "RFC 9112, 3.2", quote: "Recipients of an invalid request-line SHOULD respond with either a 400 (Bad Request) error or a 301 (Moved Permanently) redirect with the request-target properly encoded.",
 		trials: family(reject, withLine,
 			"a space in the target", "GET /a b HTTP/1.1", "two versions", "GET / HTTP/1.1 HTTP/1.1", "only a method", "GET", "a method and a space", "GET ", "no target", "GET  HTTP/1.1",
 			"a fragment", "GET /a#b HTTP/1.1", "a NUL in the target", "GET /a\x00b HTTP/1.1", "a vertical tab in the target", "GET /a\x0bb HTTP/1.1", "DEL in the target", "GET /a\x7fb HTTP/1.1",
