@@ -56,6 +56,6 @@ var connection = topic{"connection", []rule{
 			{name: "nothing behind a bad length is read", kind: rejected, client: []step{say(withLength(" x") + path("smuggled"))}, over: true},
 			{name: "nothing behind a bad chunk is read", kind: rejected, client: []step{say(withSize("x") + path("smuggled"))}, over: true},
 		}},
-	{cite: "RFC 9110, 7.8", quote: "A server MUST ignore an Upgrade header field that is received in an HTTP/1.0 request.",
+	{cite: "RFC 9110, 7.8", quote: "A server that receives an Upgrade header field in an HTTP/1.0 request MUST ignore that Upgrade field.",
 		trials: []trial{talk(served, "upgrade by a 1.0 client", say("GET / HTTP/1.0\r\n"+toAlice+"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n")).lacks("upgrade: websocket")}},
 }}

@@ -33,7 +33,7 @@ var early = topic{"early and interim answers", []rule{
 		trials: []trial{talk(relayed, "103 to a 1.0 client", say("GET / HTTP/1.0\r\n"+toAlice+"\r\n")).replies(atWhole, say("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"+kept)).hides("103").shows("seen")}},
 	{cite: "RFC 9110, 15.2", quote: "A client MUST be able to parse one or more 1xx responses received prior to a final response, even if the client does not expect one.",
 		trials: []trial{refuse("1xx without end", repeated("HTTP/1.1 100 Continue\r\n\r\n", 20000)), refuse("only a 103", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")}},
-	{cite: "RFC 9110, 10.1.1", quote: "A proxy MUST, upon receiving an HTTP/1.1 (or later) request that has a valid method, target URI, and complete header section that contains a 100-continue expectation and indicates a request content will follow, either:",
+	{cite: "RFC 9110, 10.1.1", quote: "Upon receiving an HTTP/1.1 (or later) request that has a method, target URI, and complete header section that contains a 100-continue expectation and indicates a request content will follow, a proxy MUST either:",
 		trials: []trial{
 			talk(served, "100 comes from the backend", say(expects), await("100 Continue"), say("hello")).replies(atHead, say(goAhead), await("hello"), say(standard)).carries("hello").shows("100 Continue", "seen"),
 			talk(served, "the client does not wait", say(expects+"hello")).carries("hello").shows("seen"),
@@ -41,7 +41,7 @@ var early = topic{"early and interim answers", []rule{
 			talk(served, "in capitals", say(post+"Content-Length: 5\r\nEXPECT: 100-CONTINUE\r\n\r\n"), await("100 Continue"), say("hello")).replies(atHead, say(goAhead), await("hello"), say(standard)).carries("hello").shows("seen"),
 			talk(served, "without a body", say(get+"Expect: 100-continue\r\n\r\n")).shows("seen"),
 		}},
-	{cite: "RFC 9110, 10.1.1", quote: "the proxy MUST forward the request toward the origin server by sending a corresponding request-line and header section to the next inbound server.",
+	{cite: "RFC 9110, 10.1.1", quote: "forward the request toward the origin server by sending a corresponding request-line and header section to the next inbound server.",
 		trials: []trial{
 			talk(relayed, "417 from the backend, no body sent", say(expects), await("417")).replies(atHead, say("HTTP/1.1 417 No\r\nContent-Length: 4\r\n\r\nbody"), hangUp()).gets(417).carries("body").hides("100 Continue"),
 			talk(relayed, "401 from the backend, no body sent", say(expects), await("401")).replies(atHead, say("HTTP/1.1 401 No\r\nContent-Length: 4\r\n\r\nbody"), hangUp()).gets(401).carries("body").hides("100 Continue"),

@@ -37,7 +37,7 @@ var line = topic{"request line", []rule{
 			"a letter behind", "HTTP/1.1x", "a sign", "HTTP/+1.1", "another protocol", "ICY/1.1", "shttp", "HTTPS/1.1", "a NUL behind", "HTTP/1.1\x00", "a space inside", "HTTP/ 1.1", "major 1 alone", "HTTP/1", "full-width", "HTTP/\xef\xbc\x91.1")},
 	{cite: "RFC 9110, 15.6.6", quote: "The 505 (HTTP Version Not Supported) status code indicates that the server does not support, or refuses to support, the major version of HTTP that was used in the request message.",
 		trials: family(func(n, b string) trial { return reject(n, b).gets(400, 505) }, withVersion, "HTTP/2.0", "HTTP/2.0", "HTTP/3.0", "HTTP/3.0", "HTTP/0.9", "HTTP/0.9", "HTTP/9.9", "HTTP/9.9")},
-	{cite: "RFC 9110, 2.5", quote: "a recipient that receives a message with a major version number that it implements and a minor version number higher than what it implements SHOULD process the message as if it used the highest minor version within that major version to which the recipient is conformant",
+	{cite: "RFC 9110, 6.2", quote: "A recipient that receives a message with a major version number that it implements and a minor version number higher than what it implements SHOULD process the message as if it were in the highest minor version within that major version to which the recipient is conformant.",
 		trials: []trial{
 			talk(either, "HTTP/1.2", say(withVersion("HTTP/1.2"))).gets(400, 505),
 			talk(either, "HTTP/1.9", say(withVersion("HTTP/1.9"))).gets(400, 505),
@@ -73,7 +73,7 @@ var line = topic{"request line", []rule{
 		}},
 	{cite: "RFC 9112, 3", quote: "A server that receives a method longer than any that it implements SHOULD respond with a 501 (Not Implemented) status code.",
 		trials: []trial{reject("a method of 100 000 octets", withLine(strings.Repeat("A", 100000)+" / HTTP/1.1")).gets(400, 414, 431, 501)}},
-	{cite: "RFC 9110, 7.7", quote: "A proxy MUST NOT modify the “absolute-path” and “query” parts of the received request-target when forwarding it to the next inbound server except as required by that forwarding protocol.",
+	{cite: "RFC 9110, 7.7", quote: "A proxy MUST NOT modify the “absolute-path” and “query” parts of the received target URI when forwarding it to the next inbound server except as required by that forwarding protocol.",
 		trials: family(servedAsItIs, withTarget, "two dots", "/a/../b", "one dot", "/a/./b", "two slashes", "//a//b", "dots in percent", "/%2e%2e/%2E", "a slash in percent", "/a%2Fb", "a semicolon", "/a;b=c", "a query of a query", "/?a=b&c=%20?/d", "a space in percent", "/a%20b",
 			"sub-delimiters", "/!$&'()*+,;=:@", "percent twice", "/%252e", "an empty query", "/a?", "a backslash in percent", `/%5c..%5c`)},
 	{quote: "what no URI may hold, but browsers and curl send, is for the tenant to judge; it goes on as it came.",
