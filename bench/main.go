@@ -13,6 +13,7 @@ import (
 // suites is what can be measured, by name.
 var suites = map[string]func(*bench) error{
 	"first": first,
+	"edge":  edge,
 }
 
 // bench is one run: where it works, how thorough it is, and what it found.
@@ -30,13 +31,22 @@ func main() {
 	quick := flag.Bool("quick", false, "finish in two minutes: leaves out the cold build")
 	out := flag.String("out", "bench/results", "folder for the results")
 	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "usage: go run ./bench [--quick] [--out DIR] [%s]\n", strings.Join(names(), "|"))
+		fmt.Fprintf(flag.CommandLine.Output(), "usage: go run ./bench [--quick] [--out DIR] [%s]\n       go run ./bench table RESULT.json\n", strings.Join(names(), "|"))
 		flag.PrintDefaults()
 	}
 	flag.Parse()
 	name := "first"
 	if flag.NArg() > 0 {
 		name = flag.Arg(0)
+	}
+	if name == "table" && flag.NArg() == 2 {
+		text, err := printTable(flag.Arg(1))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		fmt.Print(text)
+		return
 	}
 	suite, ok := suites[name]
 	if !ok || flag.NArg() > 1 {

@@ -25,25 +25,37 @@ func (n number) MarshalJSON() ([]byte, error) {
 // result is one line of a report.
 type result struct {
 	Name     string  `json:"name"`
-	Value    number  `json:"value"` // a median, unless Note says otherwise
-	P90      number  `json:"p90"`   // 0 = makes no sense here
+	Subject  string  `json:"subject,omitempty"` // whose; "" = ours, or a comparison
+	Value    number  `json:"value"`             // a median, unless Note says otherwise
+	P90      number  `json:"p90"`               // 0 = makes no sense here
+	Low      number  `json:"low,omitempty"`     // quartiles; both 0 = makes no sense here
+	High     number  `json:"high,omitempty"`
 	Unit     string  `json:"unit"`
 	Runs     int     `json:"runs"`
 	Failures int     `json:"failures"`
-	Aim      float64 `json:"aim,omitempty"` // at most this; 0 = none
+	Aim      float64 `json:"aim,omitempty"`   // at most this; 0 = none
+	Floor    float64 `json:"floor,omitempty"` // at least this; 0 = none
 	Note     string  `json:"note,omitempty"`
 }
 
 // Verdict is "met", "MISSED" or, without an aim, "".
 func (r result) Verdict() string {
 	switch {
-	case r.Aim == 0:
+	case r.Aim == 0 && r.Floor == 0:
 		return ""
-	case float64(r.Value) <= r.Aim && r.Failures == 0:
+	case (r.Aim == 0 || float64(r.Value) <= r.Aim) && float64(r.Value) >= r.Floor && r.Failures == 0:
 		return "met"
 	default:
 		return "MISSED"
 	}
+}
+
+// title is the result's name, with whose it is.
+func (r result) title() string {
+	if r.Subject == "" {
+		return r.Name
+	}
+	return r.Name + ", " + r.Subject
 }
 
 // report is one run of a suite.
@@ -60,7 +72,7 @@ type report struct {
 // add appends a result and shows it while the run goes on.
 func (r *report) add(one result) {
 	r.Results = append(r.Results, one)
-	fmt.Fprintf(os.Stderr, "%s: %.3f %s\n", one.Name, float64(one.Value), one.Unit)
+	fmt.Fprintf(os.Stderr, "%s: %.3f %s\n", one.title(), float64(one.Value), one.Unit)
 }
 
 // Text is the report for people.
@@ -70,16 +82,22 @@ func (r *report) Text() string {
 	fmt.Fprintf(&b, "suite %s (quick: %v) at commit %s, %s\n", r.Suite, r.Quick, m.Commit, r.Began.Format(time.RFC3339))
 	fmt.Fprintf(&b, "%s, %d cores, %s, %s\nload average before %s, after %s\n\n", m.CPU, m.Cores, m.Kernel, m.Go, r.LoadBefore, r.LoadAfter)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "what\tmedian\tp90\truns\tfailures\taim\t\tnote")
+	fmt.Fprintln(w, "what\tmedian\tp90 or quartiles\truns\tfailures\taim\t\tnote")
 	for _, one := range r.Results {
 		p90, aim := "-", "-"
-		if one.P90 != 0 {
+		switch {
+		case one.P90 != 0:
 			p90 = fmt.Sprintf("%.3f", float64(one.P90))
+		case one.Low != 0 || one.High != 0:
+			p90 = fmt.Sprintf("%.3f .. %.3f", float64(one.Low), float64(one.High))
 		}
-		if one.Aim != 0 {
+		switch {
+		case one.Aim != 0:
 			aim = fmt.Sprintf("<= %g", one.Aim)
+		case one.Floor != 0:
+			aim = fmt.Sprintf(">= %g", one.Floor)
 		}
-		fmt.Fprintf(w, "%s\t%.3f %s\t%s\t%d\t%d\t%s\t%s\t%s\n", one.Name, float64(one.Value), one.Unit, p90, one.Runs, one.Failures, aim, one.Verdict(), one.Note)
+		fmt.Fprintf(w, "%s\t%.3f %s\t%s\t%d\t%d\t%s\t%s\t%s\n", one.title(), float64(one.Value), one.Unit, p90, one.Runs, one.Failures, aim, one.Verdict(), one.Note)
 	}
 	w.Flush()
 	return b.String()

@@ -52,15 +52,18 @@ func cpuTime(pid int) (time.Duration, error) {
 	return sum, nil
 }
 
-func resident(pid int) (mb float64, err error) {
+func resident(pid int) (mb float64, err error) { return statusMB(pid, "VmRSS:") }
+
+// statusMB is a line of /proc/PID/status that is given in kB.
+func statusMB(pid int, key string) (mb float64, err error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
-	_, rest, _ := strings.Cut(string(text), "VmRSS:")
+	_, rest, _ := strings.Cut(string(text), key)
 	var kb float64
 	if _, err := fmt.Sscan(rest, &kb); err != nil {
-		return 0, fmt.Errorf("cannot read VmRSS of %d: %w", pid, err)
+		return 0, fmt.Errorf("cannot read %s of %d: %w", key, pid, err)
 	}
 	return kb / 1024, nil
 }

@@ -40,12 +40,16 @@ type Proxy struct {
 	Version string
 	Address string // where clients connect
 	cmd     *exec.Cmd
+	workers bool          // its children are part of it: not so with tenement's
 	exited  chan struct{} // closed when it has ended
 	log     *bytes.Buffer // to be read after that
 }
 
 // Known are the peers, in the order of the tables.
 var Known = []string{"nginx", "haproxy", "caddy"}
+
+// ErrMissing is wrapped when a peer is not installed.
+var ErrMissing = errors.New("not installed")
 
 // packages says where a peer comes from.
 var packages = map[string]string{
@@ -65,7 +69,7 @@ func Find(name string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("%s is not installed: %s", name, packages[name])
+	return "", fmt.Errorf("%w: %s (%s)", ErrMissing, name, packages[name])
 }
 
 // Start runs a peer until Stop; it listens when this returns.
@@ -74,7 +78,7 @@ func Start(name string, o Options) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	address, err := freeAddress()
+	address, err := FreeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +91,7 @@ func Start(name string, o Options) (*Proxy, error) {
 		"haproxy": {"-db", "-f", config},
 		"caddy":   {"run", "--adapter", "caddyfile", "--config", config},
 	}[name]
-	p := &Proxy{Name: name, Version: version(name, program), Address: address}
+	p := &Proxy{Name: name, Version: version(name, program), Address: address, workers: true}
 	return p, p.Run(append(append(append([]string{}, o.Wrap...), program), args...), append(os.Environ(), "HOME="+o.Dir, "XDG_DATA_HOME="+o.Dir, "XDG_CONFIG_HOME="+o.Dir))
 }
 
@@ -103,9 +107,9 @@ func write(name string, o Options, address string) (path string, err error) {
 	values := struct {
 		Options
 		Pair
-		Address, Port, User  string
-		Descriptors, Clients uint64
-	}{o, Pair{}, address, port, user, descriptors(), descriptors()/2 - 100}
+		Address, Port, User string
+		Descriptors         uint64
+	}{o, Pair{}, address, port, user, descriptors()}
 	if o.TLS != nil {
 		values.Pair = *o.TLS
 	}
@@ -121,14 +125,13 @@ func write(name string, o Options, address string) (path string, err error) {
 	return path, os.WriteFile(path, text.Bytes(), 0o600)
 }
 
-// descriptors is how many a process may have; haproxy takes two for a client,
-// and refuses to start if it cannot have them.
+// descriptors is how many a process may have.
 func descriptors() uint64 {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
 		return 1024
 	}
-	return min(limit.Max, 40000)
+	return limit.Max
 }
 
 var numbers = regexp.MustCompile(`[0-9]+\.[0-9]+\.[0-9]+`)
@@ -145,7 +148,8 @@ func version(name, program string) string {
 	return "unknown"
 }
 
-func freeAddress() (string, error) {
+// FreeAddress is a port of loopback that nobody uses at the moment.
+func FreeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
@@ -181,9 +185,12 @@ func (p *Proxy) Run(command, env []string) error {
 	return errors.Join(fmt.Errorf("%s does not listen at %s", p.Name, p.Address), p.Stop())
 }
 
-// Pids are its process and that process's children, such as nginx's worker.
+// Pids are its process and those of its workers, such as nginx's.
 func (p *Proxy) Pids() []int {
 	pids := []int{p.cmd.Process.Pid}
+	if !p.workers {
+		return pids
+	}
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pids[0], pids[0]))
 	for child := range strings.FieldsSeq(string(text)) {
 		var pid int

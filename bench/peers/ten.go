@@ -27,7 +27,7 @@ func StartTen(o TenOptions) (*Proxy, error) {
 	if err := os.WriteFile(config, []byte(toml), 0o600); err != nil {
 		return nil, fmt.Errorf("cannot write %s: %w", config, err)
 	}
-	address, err := freeAddress()
+	address, err := FreeAddress()
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strings"
+)
+
+// printTable turns a result file into the README's table: a row for each metric
+// that has subjects, a column for each subject, and what was compared below.
+func printTable(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("cannot read the results: %w", err)
+	}
+	var r report
+	if err := json.Unmarshal(text, &r); err != nil {
+		return "", fmt.Errorf("cannot read %s: %w", path, err)
+	}
+	return r.Table(), nil
+}
+
+// Table is the report's figures in Markdown.
+func (r *report) Table() string {
+	var metrics, subjects []string
+	cells := map[[2]string]result{}
+	for _, one := range r.Results {
+		if one.Subject == "" {
+			continue
+		}
+		if !slices.Contains(metrics, one.Name) {
+			metrics = append(metrics, one.Name)
+		}
+		if !slices.Contains(subjects, one.Subject) {
+			subjects = append(subjects, one.Subject)
+		}
+		cells[[2]string{one.Name, one.Subject}] = one
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "| | %s |\n|%s\n", strings.Join(subjects, " | "), strings.Repeat("---|", len(subjects)+1))
+	for _, m := range metrics {
+		fmt.Fprintf(&b, "| %s |", m)
+		for _, s := range subjects {
+			one, ok := cells[[2]string{m, s}]
+			fmt.Fprintf(&b, " %s |", one.cell(ok))
+		}
+		b.WriteString("\n")
+	}
+	for _, one := range r.Results {
+		if one.Subject == "" {
+			fmt.Fprintf(&b, "\n%s: %s (%s to %s), %s.", one.Name, short(float64(one.Value)), short(float64(one.Low)), short(float64(one.High)), strings.ToLower(one.Verdict()))
+		}
+	}
+	return b.String() + "\n"
+}
+
+// cell is a value with its unit; failures are shown beside it.
+func (r result) cell(measured bool) string {
+	if !measured {
+		return "–"
+	}
+	text := short(float64(r.Value))
+	switch {
+	case r.Unit == "us" && r.Value >= 1000:
+		text = short(float64(r.Value)/1000) + " ms"
+	case r.Unit == "us":
+		text += " µs"
+	case r.Unit != "1/s":
+		text += " " + r.Unit
+	}
+	if r.Failures > 0 {
+		text += fmt.Sprintf(" (%d failed)", r.Failures)
+	}
+	return text
+}
+
+// short keeps three digits.
+func short(v float64) string {
+	switch {
+	case math.IsNaN(v):
+		return "–"
+	case v >= 10000:
+		return fmt.Sprintf("%.1fk", v/1000)
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}
