@@ -74,7 +74,7 @@ func measure(name, work string, only func(topic, trial) bool) (c column, err err
 		if out, err := exec.Command("go", "build", "-o", binary, "tenement/cmd/ten").CombinedOutput(); err != nil {
 			return c, fmt.Errorf("cannot build ten: %w: %s", err, out)
 		}
-		s, err = startOurs(binary, dir, ourShards, ourSettings, ourKeys)
+		s, err = startOurs(binary, dir, ourShards, ourSettings)
 	} else {
 		s, err = startPeer(name, dir)
 	}
@@ -90,8 +90,6 @@ func measure(name, work string, only func(topic, trial) bool) (c column, err err
 
 // What the trials expect of our configuration.
 const (
-	ourShards         = 4
-	ourSettings       = ""
-	ourKeys           = ""
+	ourShards         = 8 // names have room for ten
 	ourRequestTimeout = 3 * time.Second
 )

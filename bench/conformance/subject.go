@@ -78,11 +78,10 @@ apex = "none"
 idle_timeout = 0
 request_timeout = %v
 restart = "never"
-%s
 `
 
 // startOurs runs the ten binary with shards tenants alice and bob each.
-func startOurs(binary, dir string, shards int, settings, keys string) (*subject, error) {
+func startOurs(binary, dir string, shards int, settings string) (*subject, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("cannot find this program: %w", err)
@@ -98,7 +97,7 @@ func startOurs(binary, dir string, shards int, settings, keys string) (*subject,
 		tenants = append(tenants, fmt.Sprintf("app:alic%d", i), fmt.Sprintf("app:bo%d", i))
 	}
 	p, err := peers.StartTen(peers.TenOptions{Binary: binary, Dir: dir, Domain: "example.test", Settings: settings,
-		Services: fmt.Sprintf(services, self+" "+lendVerb+" "+lender+" {id}", ourRequestTimeout.Seconds(), keys), Tenants: tenants})
+		Services: fmt.Sprintf(services, self+" "+lendVerb+" "+lender+" {id}", ourRequestTimeout.Seconds()), Tenants: tenants})
 	if err != nil {
 		return nil, err
 	}
@@ -163,5 +162,5 @@ func versionOf(binary string) string {
 		return "unknown"
 	}
 	line, _, _ := strings.Cut(string(out), "\n")
-	return strings.TrimPrefix(line, "ten version ")
+	return strings.TrimPrefix(line, "ten ")
 }
