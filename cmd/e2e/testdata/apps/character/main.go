@@ -45,6 +45,7 @@ var characters = map[string]func(){
 	"floods":       func() { go flood(); serve() },
 	"chatters":     func() { go chatter(); serve() },
 	"escapes":      func() { go escapes(); serve() },
+	"counts":       count,
 }
 
 // argument gives the n-th argument after the program, or "".
