@@ -39,7 +39,7 @@ func edge(b *bench) error {
 	if err != nil {
 		return err
 	}
-	for _, part := range []func(*edgeBench) error{idleClients, transfers, throughput, steady} {
+	for _, part := range []func(*edgeBench) error{idleClients, transfers, slowly, throughput, steady} {
 		if err := e.with(part); err != nil {
 			return err
 		}

@@ -46,6 +46,7 @@ var characters = map[string]func(){
 	"chatters":     func() { go chatter(); serve() },
 	"escapes":      func() { go escapes(); serve() },
 	"counts":       count,
+	"gushes":       func() { http.HandleFunc("/", gush); record(); log.Fatal(http.Serve(listen(), nil)) },
 }
 
 // argument gives the n-th argument after the program, or "".
@@ -272,6 +273,12 @@ func answer(c net.Conn) {
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
 		io.CopyN(c, zeroes{}, 1_000_000_000)
 	}
+}
+
+// gush takes a body and answers with 20 MB.
+func gush(w http.ResponseWriter, r *http.Request) {
+	io.Copy(io.Discard, r.Body)
+	io.CopyN(w, zeroes{}, 20_000_000)
 }
 
 type zeroes struct{}
