@@ -151,7 +151,7 @@ func (d *DNS) reply(network string, query []byte) []byte {
 // ask exchanges messages with one upstream. A socket for each question has a
 // port of its own, which whoever forges answers has to guess.
 func (d *DNS) ask(network, server string, query []byte, end int) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(d.ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(d.ctx, d.upstreams.timeout)
 	defer cancel()
 	var dialer net.Dialer
 	c, err := dialer.DialContext(ctx, network, server)

@@ -148,6 +148,11 @@ func (n *Network) attach(netns int) (*Link, error) {
 	if err = setUp(c, name, host); err == nil {
 		err = inside(netns, func() error { return setUpInside(host.Addr(), tenant) })
 	}
+	if err == nil {
+		// The host's end was up before it had a peer, and sends nothing until the
+		// kernel takes notice, a second later. Since Linux 6.15 a look makes it.
+		_, err = c.index(name)
+	}
 	if err != nil {
 		if index, gone := c.index(name); gone == nil {
 			err = errors.Join(err, c.remove(index))

@@ -79,14 +79,14 @@ func (p *Ports) Close() error {
 
 func (p *Ports) serve(l net.Listener, port string) {
 	for {
+		c, err := accept(p.ctx, l)
+		if err != nil {
+			return
+		}
 		select {
 		case p.slots <- struct{}{}:
 		case <-p.ctx.Done():
-			return
-		}
-		c, err := accept(p.ctx, l)
-		if err != nil {
-			<-p.slots
+			c.Close()
 			return
 		}
 		p.running.Go(func() { // ended by Close, by way of ctx

@@ -24,9 +24,10 @@ const (
 // Upstreams are the host's resolvers, as /etc/resolv.conf has them now. One is
 // shared by all relays of a daemon.
 type Upstreams struct {
-	path  string
-	last  atomic.Pointer[reading]
-	slots chan struct{}
+	path    string
+	timeout time.Duration // of one question to one server
+	last    atomic.Pointer[reading]
+	slots   chan struct{}
 }
 
 // reading is one look at the file.
@@ -40,7 +41,7 @@ type reading struct {
 func NewUpstreams() *Upstreams { return newUpstreams(resolvConf) }
 
 func newUpstreams(path string) *Upstreams {
-	return &Upstreams{path: path, slots: make(chan struct{}, maxExchanges)}
+	return &Upstreams{path: path, timeout: askTimeout, slots: make(chan struct{}, maxExchanges)}
 }
 
 // servers are the addresses to ask, in order.
