@@ -132,14 +132,17 @@ func sendThrough(a, b *os.File) error {
 		if err := inside(int(netns.Fd()), func() error { return setUpInside(host.Addr(), tenant) }); err != nil {
 			return err
 		}
+		if _, err := c.index(name); err != nil { // see attach
+			return err
+		}
 		target = tenant.Addr()
 	}
 	return sendProbe(a, b, target)
 }
 
-// probes are sent in a row: the first may be lost while addresses are learned.
+// probes are sent in a row: a new link may be silent for a second, see attach.
 const (
-	probes       = 3
+	probes       = 10
 	probeTimeout = 200 // milliseconds, for each
 	probePort    = 9   // discard
 )

@@ -2,7 +2,10 @@ package egress
 
 import (
 	"errors"
+	"io"
+	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -113,6 +116,79 @@ func TestNetwork_AForgedSenderIsDropped(t *testing.T) {
 	if from := <-received; from.Addr().String() != hostPublic {
 		t.Errorf("the internet sees %s, want %s and nothing before it", from, hostPublic)
 	}
+}
+
+// A packet that belongs to no connection is not masqueraded: it would tell the
+// world a tenant's address.
+func TestNetwork_AStrayPacketIsDropped(t *testing.T) {
+	w := newWorld(t, true)
+	n := openNetwork(t, Options{})
+	tenant, link := attach(t, n)
+	var receiver, sender int
+	raw := func(fd *int) func() error {
+		return func() (err error) { *fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_TCP); return err }
+	}
+	must(t, inside(w.internet, raw(&receiver)))
+	defer unix.Close(receiver)
+	must(t, inside(tenant, raw(&sender)))
+	defer unix.Close(sender)
+	stray := make([]byte, 20)
+	stray[12], stray[13] = 5<<4, 0x06 // SYN and RST at once
+	must(t, unix.Sendto(sender, stray, 0, &unix.SockaddrInet4{Addr: netip.MustParseAddr(public).As4()}))
+	reached(t, tenant, "tcp4", public+":80")
+	_, from, err := unix.Recvfrom(receiver, make([]byte, 128), 0)
+	must(t, err)
+	if got := netip.AddrFrom4(from.(*unix.SockaddrInet4).Addr); got.String() != hostPublic {
+		t.Errorf("the internet sees %s (the tenant is %s), want %s and nothing before it", got, link.Addr(), hostPublic)
+	}
+}
+
+// Should the switches of IPv6 be thrown again, by a tool of the operator's, say.
+func TestNetwork_IPv6IsRefusedWhereThereIsSome(t *testing.T) {
+	newWorld(t, true)
+	n := openNetwork(t, Options{})
+	tenant, _ := attach(t, n)
+	outer := n.prefix + "0"
+	give := func(name string) error {
+		return errors.Join(setSwitch(ipv6Conf+name+"/accept_dad", "0"), setSwitch(ipv6Conf+name+"/disable_ipv6", "0"))
+	}
+	must(t, give(outer))
+	must(t, inside(tenant, func() error { return give(inner) }))
+	l, err := net.Listen("tcp6", "[::]:8080")
+	must(t, err)
+	t.Cleanup(func() { l.Close() })
+	go func() { // ended by the cleanup
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, "hello")
+			c.Close()
+		}
+	}()
+	i, err := net.InterfaceByName(outer)
+	must(t, err)
+	addrs, err := i.Addrs()
+	must(t, err)
+	var target string
+	for _, a := range addrs {
+		if p := netip.MustParsePrefix(a.String()); p.Addr().Is6() {
+			target = net.JoinHostPort(p.Addr().WithZone("2").String(), "8080") // eth0, after lo
+		}
+	}
+	eventually(t, "an IPv6 address of the tenant's", func() bool {
+		var names []string
+		must(t, inside(tenant, func() (err error) { names, err = interfacesWithIPv6(); return err }))
+		return slices.Contains(names, inner)
+	})
+	if call(tenant, "tcp6", target, aWhile) == nil { // not so much as the neighbour is found
+		t.Errorf("%s is reached", target)
+	}
+	must(t, n.table.remove())
+	eventually(t, "the control, reached without our table", func() bool { return call(tenant, "tcp6", target, aWhile) == nil })
+	_, err = n.table.install(n.prefix, n.own) // for Close
+	must(t, err)
 }
 
 func TestNetwork_ThereIsNoIPv6ButTheLoopback(t *testing.T) {
