@@ -2,49 +2,26 @@ package egress
 
 import (
 	"encoding/binary"
-	"fmt"
 	"net"
 	"net/netip"
 )
 
-// minRange is the smallest range that is worth having: 128 namespaces.
-const minRange = 24
+// share is what one daemon takes of a range: a /16 holds more namespaces than a
+// host does.
+const share = 16
 
-// candidates are the ranges that are tried when none is configured: /16 of
-// 10.208 to 10.223, which neither Docker (172.17 to 172.31, 192.168), podman
-// (10.88), k3s (10.42, 10.43), flannel (10.244) nor the clouds' first networks
-// (10.0, 10.128, 172.31) take, and which, unlike 100.64/10, Tailscale's firewall
-// lets pass. One for each daemon of a host.
-func candidates() []netip.Prefix {
-	all := make([]netip.Prefix, 16)
+// shares are the parts of a range that a daemon may take, in order.
+func shares(of netip.Prefix) []netip.Prefix {
+	if of.Bits() >= share {
+		return []netip.Prefix{of}
+	}
+	all := make([]netip.Prefix, 1<<(share-of.Bits()))
+	first := of.Addr().As4()
 	for i := range all {
-		all[i] = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(208 + i), 0, 0}), 16)
+		high := binary.BigEndian.Uint16(first[:]) + uint16(i)
+		all[i] = netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(high >> 8), byte(high)}), share)
 	}
 	return all
-}
-
-// CheckRange says why a range cannot hold tenants' addresses, nil if it can.
-func CheckRange(p netip.Prefix) error {
-	switch {
-	case !p.IsValid() || !p.Addr().Is4():
-		return fmt.Errorf("%s is no IPv4 network", p)
-	case p != p.Masked():
-		return fmt.Errorf("%s has bits set beyond its length: write %s", p, p.Masked())
-	case p.Bits() > minRange:
-		return fmt.Errorf("%s is too small: at least a /%d", p, minRange)
-	case !private(p):
-		return fmt.Errorf("%s is not of a private range (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10)", p)
-	}
-	return nil
-}
-
-func private(p netip.Prefix) bool {
-	for _, of := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"} {
-		if all := netip.MustParsePrefix(of); p.Bits() >= all.Bits() && all.Contains(p.Addr()) {
-			return true
-		}
-	}
-	return false
 }
 
 // pairs is how many namespaces a range holds.

@@ -57,7 +57,7 @@ func tryVeth() error {
 func tryTable() error {
 	return between(func(host, _ *os.File) error {
 		return inside(int(host.Fd()), func() error {
-			_, err := newTable("probe").install(anyTenant, candidates()[0])
+			_, err := newTable("probe").install(anyTenant, measuring)
 			return err
 		})
 	})
@@ -103,16 +103,17 @@ func tryFirewall() Finding {
 	return Finding{Name: name, NeededBy: neededBy, Detail: detail, HowToGet: howToGet}
 }
 
+// measuring is for measurements of networks (RFC 2544), and so nobody's.
+var measuring = netip.MustParsePrefix("198.18.0.0/15")
+
 // sendThrough connects both namespaces to the host and sends from a to b. The
-// addresses are of 198.18.0.0/15, which is for measuring networks, and differ
-// from those of another probe.
+// addresses differ from those of another probe.
 func sendThrough(a, b *os.File) error {
 	c, err := dialRtnetlink()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	measuring := netip.MustParsePrefix("198.18.0.0/15")
 	number := uint32(os.Getpid()) * 2
 	var target netip.Addr
 	for i, netns := range []*os.File{a, b} {

@@ -172,7 +172,7 @@ func play(name string) error {
 	}
 	fmt.Print(strings.ReplaceAll(diagnosis(Diagnose()), fmt.Sprintf("tnm-p%d", os.Getpid()), "tnm-pPID"))
 	if os.Getuid() != 0 {
-		_, err := Open(Options{ID: "abcdef01"})
+		_, err := Open(Options{ID: "abcdef01", Range: testRange})
 		fmt.Println("open:", err)
 	}
 	return nil

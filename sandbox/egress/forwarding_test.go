@@ -50,7 +50,7 @@ func TestForwarding_WhatWasOffStaysOffForOthers(t *testing.T) {
 func TestForwarding_CloseSwitchesOffWhatItSwitchedOn(t *testing.T) {
 	newWorld(t, false)
 	must(t, forward("lan0", true)) // the operator's
-	n, err := Open(Options{ID: "abcdef01"})
+	n, err := Open(Options{ID: "abcdef01", Range: testRange})
 	must(t, err)
 	if guarded, err := n.table.guards(); err != nil || len(guarded) != 1 || guarded[0] != "up0" {
 		t.Errorf("guarded: %v, %v", guarded, err)
@@ -65,7 +65,7 @@ func TestForwarding_CloseSwitchesOffWhatItSwitchedOn(t *testing.T) {
 
 func TestForwarding_CloseLeavesWhatTheOperatorSwitchedOnMeanwhile(t *testing.T) {
 	newWorld(t, false)
-	n, err := Open(Options{ID: "abcdef01"})
+	n, err := Open(Options{ID: "abcdef01", Range: testRange})
 	must(t, err)
 	setIPForward(t, true)
 	must(t, n.Close())
@@ -88,12 +88,12 @@ func TestForwarding_AnUplinkThatComesLaterIsSeen(t *testing.T) {
 
 func TestForwarding_TheFormersGuardIsKept(t *testing.T) {
 	newWorld(t, false)
-	former, err := Open(Options{ID: "abcdef01"})
+	former, err := Open(Options{ID: "abcdef01", Range: testRange})
 	must(t, err)
 	must(t, former.forward.news.Close()) // as the kernel would
 	<-former.forward.ended
 	must(t, former.claimed.Close())
-	n, err := Open(Options{ID: "abcdef01"})
+	n, err := Open(Options{ID: "abcdef01", Range: testRange})
 	must(t, err)
 	if guarded, err := n.table.guards(); len(guarded) != 2 || err != nil {
 		t.Errorf("guarded: %v, %v", guarded, err)

@@ -31,7 +31,7 @@ const (
 // Options are a network's settings.
 type Options struct {
 	ID    string       // hexadecimal, tells this daemon's table and links from another's
-	Range netip.Prefix // the tenants' addresses; zero: the first free of 10.208.0.0/16 …
+	Range netip.Prefix // private, at most a /24; the tenants' addresses are the first free /16 of it
 	Log   zerolog.Logger
 }
 
@@ -74,8 +74,8 @@ func Open(o Options) (*Network, error) {
 	return n, nil
 }
 
-// takeRange claims the configured range, or the first candidate that nobody has.
-func (n *Network) takeRange(configured netip.Prefix) error {
+// takeRange claims the first share of a range that nobody has.
+func (n *Network) takeRange(of netip.Prefix) error {
 	c, err := dialRtnetlink()
 	if err != nil {
 		return err
@@ -90,28 +90,25 @@ func (n *Network) takeRange(configured netip.Prefix) error {
 		return fmt.Errorf("cannot read the host's links: %w", err)
 	}
 	ours := func(link int) bool { return strings.HasPrefix(names[link], n.prefix) }
-	if configured.IsValid() {
-		return n.take(configured, routes, ours)
-	}
-	for _, p := range candidates() {
+	for _, p := range shares(of) {
 		if err = n.take(p, routes, ours); err == nil {
 			return nil
 		}
 	}
-	return fmt.Errorf("none of 10.208.0.0/16 to 10.223.0.0/16 is free (%w): set private_network to a network that is", err)
+	if of.Bits() < share {
+		err = fmt.Errorf("no /%d of %s is free; the last one: %w", share, of, err)
+	}
+	return fmt.Errorf("%w: set private_network to a network that is free", err)
 }
 
 // take claims a range.
 func (n *Network) take(p netip.Prefix, routes []route, ours func(int) bool) error {
-	if err := CheckRange(p); err != nil {
-		return err
-	}
 	if other, found := collision(p, routes, ours); found {
-		return fmt.Errorf("private_network %s overlaps %s, which this host has a route to", p, other)
+		return fmt.Errorf("%s overlaps %s, which this host has a route to", p, other)
 	}
 	claimed, err := claim(p)
 	if err != nil {
-		return fmt.Errorf("private_network %s is another daemon's: %w", p, err)
+		return fmt.Errorf("%s is another daemon's (%w)", p, err)
 	}
 	n.own, n.claimed = p, claimed
 	return nil

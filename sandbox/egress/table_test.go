@@ -44,7 +44,7 @@ func TestTable_OtherTablesAreNotTouched(t *testing.T) {
 	newWorld(t, false)
 	theirs := dropForwards(t, "filter", "FORWARD")
 	before := snapshot(t)
-	n, err := Open(Options{ID: "abcdef01"})
+	n, err := Open(Options{ID: "abcdef01", Range: testRange})
 	must(t, err)
 	must(t, n.Close())
 	if after := snapshot(t); after != before || !strings.Contains(after, theirs.Name) {
@@ -58,7 +58,7 @@ func TestTable_FailuresNameTheTable(t *testing.T) {
 	if err := table.remove(); !errors.Is(err, unix.ENOENT) || !strings.HasPrefix(err.Error(), "cannot delete the nftables table tenement-abcdef01: ") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := table.install(strings.Repeat("x", 20), candidates()[0]); err == nil || !strings.HasPrefix(err.Error(), "cannot write the nftables table tenement-abcdef01: ") {
+	if _, err := table.install(strings.Repeat("x", 20), testRange); err == nil || !strings.HasPrefix(err.Error(), "cannot write the nftables table tenement-abcdef01: ") {
 		t.Errorf("got %v", err)
 	}
 	if guarded, err := table.guards(); guarded != nil || err != nil { // nothing was written by halves

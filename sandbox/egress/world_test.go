@@ -199,6 +199,9 @@ func refused(t *testing.T, netns int, network, address string) {
 	}
 }
 
+// testRange is the default of settings.private_network.
+var testRange = netip.MustParsePrefix("10.208.0.0/12")
+
 var ids int
 
 func openNetwork(t *testing.T, o Options) *Network {
@@ -206,6 +209,9 @@ func openNetwork(t *testing.T, o Options) *Network {
 	ids++
 	if o.ID == "" {
 		o.ID = fmt.Sprintf("%05x%03x", ids, os.Getpid()&0xfff)
+	}
+	if !o.Range.IsValid() {
+		o.Range = testRange
 	}
 	if o.Log.GetLevel() == zerolog.NoLevel {
 		o.Log = zerolog.Nop()
