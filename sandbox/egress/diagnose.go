@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -114,11 +116,15 @@ func sendThrough(a, b *os.File) error {
 		return err
 	}
 	defer c.Close()
-	number := uint32(os.Getpid()) * 2
 	var target netip.Addr
-	for i, netns := range []*os.File{a, b} {
-		name := fmt.Sprintf("%sp%d%c", anyTenant, os.Getpid(), 'a'+i)
-		host, tenant := pair(measuring, number+uint32(i))
+	for _, netns := range []*os.File{a, b} {
+		info, err := netns.Stat()
+		if err != nil {
+			return err
+		}
+		number := info.Sys().(*syscall.Stat_t).Ino // of no other namespace
+		name := anyTenant + "p" + strconv.FormatUint(number, 36)
+		host, tenant := pair(measuring, uint32(number))
 		if err := c.addVeth(name, inner, int(netns.Fd())); err != nil {
 			return fmt.Errorf("cannot make a veth pair: %w", err)
 		}

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
+	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 )
 
@@ -54,6 +56,12 @@ func TestDiagnose_AFirewallThatEatsPacketsIsSeen(t *testing.T) {
 	docker := dropForwards(t, "filter", "FORWARD", "DOCKER-USER")
 	if call(tenant, "tcp4", public+":80", aWhile) == nil {
 		t.Fatal("the chain drops nothing")
+	}
+	var log strings.Builder
+	blocked := openNetwork(t, Options{Log: zerolog.New(&log)})
+	blocked.checking.Wait()
+	if !strings.Contains(log.String(), "tenants may not reach the internet") || !strings.Contains(log.String(), "DOCKER-USER") {
+		t.Errorf("the log says %s", log.String())
 	}
 	got := Diagnose()
 	last := got[len(got)-1]
@@ -135,7 +143,7 @@ func TestDiagnose_AReadOnlyProcIsSaid(t *testing.T) {
 	const want = `veth pairs|true||
 nftables|true||
 IPv4 forwarding|false|net.ipv4.ip_forward is 0 and cannot be set for single interfaces: open /proc/sys/net/ipv4/conf/lo/forwarding: read-only file system|sysctl -w net.ipv4.ip_forward=1, or a writable /proc/sys
-packets pass the host's firewall|false|cannot set a switch of the kernel: open /proc/sys/net/ipv6/conf/tnm-pPIDa/disable_ipv6: read-only file system|see the lines above
+packets pass the host's firewall|false|cannot set a switch of the kernel: open /proc/sys/net/ipv6/conf/tnm-pN/disable_ipv6: read-only file system|see the lines above
 `
 	if got != want {
 		t.Errorf("got\n%s", got)
@@ -170,7 +178,7 @@ func play(name string) error {
 			return err
 		}
 	}
-	fmt.Print(strings.ReplaceAll(diagnosis(Diagnose()), fmt.Sprintf("tnm-p%d", os.Getpid()), "tnm-pPID"))
+	fmt.Print(regexp.MustCompile("tnm-p[0-9a-z]+").ReplaceAllString(diagnosis(Diagnose()), "tnm-pN"))
 	if os.Getuid() != 0 {
 		_, err := Open(Options{ID: "abcdef01", Range: testRange})
 		fmt.Println("open:", err)

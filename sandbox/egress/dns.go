@@ -62,11 +62,11 @@ func ServeDNS(netns int, u *Upstreams) (*DNS, error) {
 }
 
 // Close ends it, with the questions that are under way.
-func (d *DNS) Close() error {
+func (d *DNS) Close() {
 	d.cancel()
-	err := errors.Join(d.udp.Close(), d.tcp.Close())
+	d.udp.Close()
+	d.tcp.Close()
 	d.running.Wait()
-	return err
 }
 
 // take waits for a slot, or for the end.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,6 +45,8 @@ type Network struct {
 	table   *table
 	forward *forwarding
 	next    atomic.Uint32
+
+	checking sync.WaitGroup
 }
 
 // Link is one namespace's way out. It ends with the namespace; Drop gives back
@@ -71,7 +74,15 @@ func Open(o Options) (*Network, error) {
 	if n.forward, err = watchForwarding(n.table, n.prefix, n.own, former, o.Log); err != nil {
 		return nil, errors.Join(err, n.table.remove(), n.claimed.Close())
 	}
+	n.checking.Go(n.checkFirewall) // ends by itself within seconds; Close waits for it
 	return n, nil
+}
+
+// checkFirewall says what only the operator can mend.
+func (n *Network) checkFirewall() {
+	if f := tryFirewall(); !f.OK {
+		n.log.Warn().Str("seen", f.Detail).Str("fix", f.HowToGet).Msg("tenants may not reach the internet")
+	}
 }
 
 // takeRange claims the first share of a range that nobody has.
@@ -250,21 +261,21 @@ func (l *Link) Allow(targets []netip.AddrPort) error {
 }
 
 // Drop takes back what Allow opened, before the address is another tenant's.
-func (l *Link) Drop() error {
+func (l *Link) Drop() {
 	if len(l.allowed) == 0 {
-		return nil
+		return
 	}
 	if err := l.network.table.disallow(l.addr, l.allowed); err != nil {
-		return fmt.Errorf("cannot close %v to %s: %w", l.allowed, l.addr, err)
+		l.network.log.Error().Err(err).Stringer("tenant", l.addr).Msg("what was allowed to a tenant stays open to the address until the daemon ends")
 	}
 	l.allowed = nil
-	return nil
 }
 
 // Close takes everything off the host. Every namespace was dropped before; links
 // that do not end with theirs within seconds are cut, since without the table
 // nothing would hold their tenants.
 func (n *Network) Close() error {
+	n.checking.Wait()
 	err := n.cutLinks(lingering)
 	return errors.Join(err, n.forward.close(), n.table.remove(), n.claimed.Close())
 }

@@ -57,7 +57,8 @@ func RelayPorts(netns int, ports []uint16) (*Ports, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, errors.Join(err, p.Close())
+		p.Close()
+		return nil, err
 	}
 	for _, l := range p.listeners {
 		port := l.Addr().(*net.TCPAddr).Port
@@ -67,14 +68,12 @@ func RelayPorts(netns int, ports []uint16) (*Ports, error) {
 }
 
 // Close ends the listeners and cuts every connection.
-func (p *Ports) Close() error {
+func (p *Ports) Close() {
 	p.cancel()
-	var errs []error
 	for _, l := range p.listeners {
-		errs = append(errs, l.Close())
+		l.Close()
 	}
 	p.running.Wait()
-	return errors.Join(errs...)
 }
 
 func (p *Ports) serve(l net.Listener, port string) {
