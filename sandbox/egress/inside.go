@@ -14,14 +14,6 @@ const ownNetns = "/proc/thread-self/ns/net"
 // inside runs fn on a thread that is in a network namespace. What fn opens stays
 // there; fn must not start goroutines, they would run elsewhere.
 func inside(netns int, fn func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- visit(netns, fn) }() // ends with fn
-	return <-done
-}
-
-// visit needs a goroutine of its own: a thread that cannot go back home stays
-// locked, and ends with it.
-func visit(netns int, fn func() error) error {
 	return away(func() error {
 		if err := unix.Setns(netns, unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("cannot enter the network namespace: %w", err)
@@ -30,9 +22,38 @@ func visit(netns int, fn func() error) error {
 	})
 }
 
-// away brings the thread back to its network namespace after fn.
+// scratch makes a network namespace that ends when it is closed.
+func scratch() (netns *os.File, err error) {
+	err = away(func() (err error) {
+		if err = unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("cannot make a network namespace: %w", err)
+		}
+		netns, err = os.Open(ownNetns)
+		return err
+	})
+	return netns, err
+}
+
+// away runs fn on a thread that may leave its network namespace, and waits.
 func away(fn func() error) error {
-	runtime.LockOSThread()
+	done := make(chan error, 1)
+	go func() { // ends with fn
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			// To others the first thread is the daemon: /proc/self, /proc/net. As
+			// long as it is locked here, the next goroutine is given another one.
+			done <- away(fn)
+			runtime.UnlockOSThread()
+			return
+		}
+		done <- andBack(fn)
+	}()
+	return <-done
+}
+
+// andBack brings the locked thread home after fn. One that cannot go back stays
+// locked, and ends with its goroutine.
+func andBack(fn func() error) error {
 	home, err := os.Open(ownNetns)
 	if err != nil {
 		runtime.UnlockOSThread()
@@ -45,21 +66,4 @@ func away(fn func() error) error {
 		}
 	}()
 	return fn()
-}
-
-// scratch makes a network namespace that ends when it is closed.
-func scratch() (*os.File, error) {
-	var netns *os.File
-	done := make(chan error, 1)
-	go func() { // ends with away, like inside's
-		done <- away(func() (err error) {
-			if err = unix.Unshare(unix.CLONE_NEWNET); err != nil {
-				return fmt.Errorf("cannot make a network namespace: %w", err)
-			}
-			netns, err = os.Open(ownNetns)
-			return err
-		})
-	}()
-	err := <-done
-	return netns, err
 }

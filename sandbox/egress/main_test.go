@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"syscall"
 	"testing"
 
@@ -19,10 +18,6 @@ const (
 	enclosed  = "TEST_EGRESS_ENCLOSED"
 	character = "TEST_EGRESS_CHARACTER" // see play
 )
-
-// The first thread stays the main goroutine's: what ends on it leaves it in
-// whatever namespace it was in, and /proc/self is that thread.
-func init() { runtime.LockOSThread() }
 
 func TestMain(m *testing.M) {
 	if name := os.Getenv(character); name != "" {
