@@ -59,8 +59,7 @@ func tryVeth() error {
 func tryTable() error {
 	return between(func(host, _ *os.File) error {
 		return inside(int(host.Fd()), func() error {
-			_, err := newTable("probe").install(anyTenant, measuring)
-			return err
+			return newTable("probe", anyTenant, measuring).install()
 		})
 	})
 }

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -38,30 +36,21 @@ const (
 type forwarding struct {
 	log     zerolog.Logger
 	table   *table
-	prefix  string       // of our links
-	own     netip.Prefix // what our links' routes lie in
 	news    *netlink.Conn
 	ended   chan struct{}
-	guarded map[string]bool // the monitor's while it runs
-	uplinks map[int]string  // of the last look, likewise
+	uplinks map[int]string // of the last look; the monitor's while it runs
 }
 
 // watchForwarding looks at once, and again whenever something changes, until
-// close. former are the interfaces that a former daemon guarded.
-func watchForwarding(t *table, prefix string, own netip.Prefix, former []string, log zerolog.Logger) (*forwarding, error) {
+// close.
+func watchForwarding(t *table, log zerolog.Logger) (*forwarding, error) {
 	news, err := netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{
 		Groups: 1<<(unix.RTNLGRP_IPV4_ROUTE-1) | 1<<(unix.RTNLGRP_IPV4_NETCONF-1),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot follow the kernel's routing: %w", err)
 	}
-	f := &forwarding{
-		log: log, table: t, prefix: prefix, own: own, news: news,
-		ended: make(chan struct{}), guarded: map[string]bool{},
-	}
-	for _, name := range former {
-		f.guarded[name] = true
-	}
+	f := &forwarding{log: log, table: t, news: news, ended: make(chan struct{})}
 	if err := f.update(); err != nil {
 		return nil, errors.Join(err, f.restore(), news.Close())
 	}
@@ -74,11 +63,11 @@ func (f *forwarding) monitor() {
 	said := ""
 	for {
 		messages, err := f.news.Receive()
-		switch {
-		case errors.Is(err, unix.EBADF) || errors.Is(err, os.ErrClosed):
+		switch lost := errors.Is(err, unix.ENOBUFS); {
+		case err != nil && !lost: // closed
 			return
-		case err == nil && !slices.ContainsFunc(messages, f.matters):
-			continue // an error means that news was lost: look
+		case !lost && !slices.ContainsFunc(messages, f.matters):
+			continue
 		}
 		err = f.update()
 		if err != nil && err.Error() != said {
@@ -93,7 +82,7 @@ func (f *forwarding) matters(m netlink.Message) bool {
 	switch m.Header.Type {
 	case unix.RTM_NEWROUTE:
 		r, ok, err := parseRoute(m)
-		return err == nil && ok && !(r.to.Bits() > 0 && f.own.Overlaps(r.to))
+		return err == nil && ok && !(r.to.Bits() > 0 && f.table.own.Overlaps(r.to))
 	case unix.RTM_NEWNETCONF:
 		index, _, ok := parseNetconf(m)
 		return ok && (index == allInterfaces || f.uplinks[index] != "")
@@ -125,7 +114,10 @@ func (f *forwarding) update() error {
 		return fmt.Errorf("cannot read whether this host forwards: %w", err)
 	}
 	if all { // the operator's own doing
-		return f.release()
+		if err := f.table.unguard(); err != nil {
+			return fmt.Errorf("cannot let the host forward: %w", err)
+		}
+		return nil
 	}
 	uplinks, ours, err := f.look()
 	if err != nil {
@@ -150,26 +142,11 @@ func (f *forwarding) switchOn(name string) error {
 	if on, err := forwards(name); on || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if !f.guarded[name] {
-		if err := f.table.guard([]string{name}); err != nil {
-			return fmt.Errorf("cannot guard the interface %s: %w", name, err)
-		}
-		f.guarded[name] = true
-		f.log.Info().Str("interface", name).Msg("forwards for tenants, and for nobody else: net.ipv4.ip_forward is 0")
+	if err := f.table.guard(name); err != nil {
+		return fmt.Errorf("cannot guard the interface %s: %w", name, err)
 	}
+	f.log.Info().Str("interface", name).Msg("forwards for tenants, and for nobody else: net.ipv4.ip_forward is 0")
 	return forward(name, true)
-}
-
-// release gives up the guards without a change of the switches.
-func (f *forwarding) release() error {
-	if len(f.guarded) == 0 {
-		return nil
-	}
-	if err := f.table.unguard(slices.Collect(maps.Keys(f.guarded))); err != nil {
-		return fmt.Errorf("cannot let the host forward: %w", err)
-	}
-	clear(f.guarded)
-	return nil
 }
 
 // look finds the host's uplinks, which have routes, and our own links.
@@ -196,7 +173,7 @@ func (f *forwarding) look() (uplinks map[int]string, ours []string, err error) {
 		}
 	}
 	for _, name := range names {
-		if strings.HasPrefix(name, f.prefix) {
+		if strings.HasPrefix(name, f.table.prefix) {
 			ours = append(ours, name)
 		}
 	}
@@ -215,7 +192,7 @@ func (f *forwarding) restore() error {
 		return err
 	}
 	var errs []error
-	for name := range f.guarded {
+	for _, name := range f.table.guardedNames() {
 		errs = append(errs, forward(name, false))
 	}
 	return errors.Join(errs...)

@@ -18,6 +18,9 @@ const (
 	thirdRegister  = unix.NFT_REG32_02
 )
 
+// maxTracked is how many connections a tenant has at once, to anywhere.
+const maxTracked = 4096
+
 // Offsets in an IPv4 and a TCP header.
 const (
 	sourceAt      = 12
@@ -45,6 +48,22 @@ func isReply() []expr.Any { return state(expr.CtStateBitESTABLISHED | expr.CtSta
 // isStray matches what belongs to no connection and begins none: it would leave
 // without having been masqueraded.
 func isStray() []expr.Any { return state(expr.CtStateBitINVALID) }
+
+// isNew matches the first packet of a connection.
+func isNew() []expr.Any { return state(expr.CtStateBitNEW) }
+
+// isOneTooMany counts the connections of a sender. Those of all are in one
+// table of the kernel's, and the host's own are among them.
+func isOneTooMany(set *nftables.Set) []expr.Any {
+	const over = 1 // NFT_CONNLIMIT_F_INV
+	return []expr.Any{
+		address(sourceAt, register),
+		&expr.Dynset{
+			SrcRegKey: register, SetName: set.Name, SetID: set.ID, Operation: unix.NFT_DYNSET_OP_ADD,
+			Exprs: []expr.Any{&expr.Connlimit{Count: maxTracked, Flags: over}},
+		},
+	}
+}
 
 func state(bits uint32) []expr.Any {
 	none := make([]byte, 4)

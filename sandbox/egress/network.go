@@ -43,6 +43,7 @@ type Network struct {
 	own     netip.Prefix
 	claimed net.Listener
 	table   *table
+	keeper  *keeper
 	forward *forwarding
 	next    atomic.Uint32
 
@@ -54,7 +55,7 @@ type Network struct {
 type Link struct {
 	network *Network
 	addr    netip.Addr
-	allowed []netip.AddrPort
+	allowed bool // something beside the internet
 }
 
 // Open makes the host ready: range, table, forwarding. Its error says what the
@@ -63,15 +64,20 @@ func Open(o Options) (*Network, error) {
 	if len(o.ID) < idLength {
 		return nil, fmt.Errorf("the id %q is too short", o.ID)
 	}
-	n := &Network{log: o.Log, prefix: anyTenant + o.ID[:idLength] + "-", table: newTable(o.ID)}
+	n := &Network{log: o.Log, prefix: anyTenant + o.ID[:idLength] + "-"}
 	if err := n.takeRange(o.Range); err != nil {
 		return nil, err
 	}
-	former, err := n.table.install(n.prefix, n.own)
-	if err != nil {
+	n.table = newTable(o.ID, n.prefix, n.own)
+	if err := n.table.install(); err != nil {
 		return nil, errors.Join(err, n.claimed.Close())
 	}
-	if n.forward, err = watchForwarding(n.table, n.prefix, n.own, former, o.Log); err != nil {
+	var err error
+	if n.keeper, err = keepTable(n.table, o.Log); err != nil {
+		return nil, errors.Join(err, n.table.remove(), n.claimed.Close())
+	}
+	if n.forward, err = watchForwarding(n.table, o.Log); err != nil {
+		n.keeper.close()
 		return nil, errors.Join(err, n.table.remove(), n.claimed.Close())
 	}
 	n.checking.Go(n.checkFirewall) // ends by itself within seconds; Close waits for it
@@ -256,19 +262,19 @@ func (l *Link) Allow(targets []netip.AddrPort) error {
 	if err := l.network.table.allow(l.addr, targets); err != nil {
 		return fmt.Errorf("cannot open %v to %s: %w", targets, l.addr, err)
 	}
-	l.allowed = targets
+	l.allowed = true
 	return nil
 }
 
 // Drop takes back what Allow opened, before the address is another tenant's.
 func (l *Link) Drop() {
-	if len(l.allowed) == 0 {
+	if !l.allowed {
 		return
 	}
-	if err := l.network.table.disallow(l.addr, l.allowed); err != nil {
+	if err := l.network.table.disallow(l.addr); err != nil {
 		l.network.log.Error().Err(err).Stringer("tenant", l.addr).Msg("what was allowed to a tenant stays open to the address until the daemon ends")
 	}
-	l.allowed = nil
+	l.allowed = false
 }
 
 // Close takes everything off the host. Every namespace was dropped before; links
@@ -277,6 +283,7 @@ func (l *Link) Drop() {
 func (n *Network) Close() error {
 	n.checking.Wait()
 	err := n.cutLinks(lingering)
+	n.keeper.close()
 	return errors.Join(err, n.forward.close(), n.table.remove(), n.claimed.Close())
 }
 

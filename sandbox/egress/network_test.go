@@ -85,7 +85,7 @@ func TestNetwork_AllowSaysWhatTheKernelRefused(t *testing.T) {
 	n := openNetwork(t, Options{})
 	_, link := attach(t, n)
 	must(t, link.Allow(nil))
-	gone := &Link{network: &Network{table: newTable("00000")}, addr: link.addr}
+	gone := &Link{network: &Network{table: newTable("00000", "tnm-00000-", testRange)}, addr: link.addr}
 	targets := []netip.AddrPort{netip.MustParseAddrPort("10.0.0.5:5432")}
 	err := gone.Allow(targets)
 	if !errors.Is(err, unix.ENOENT) || !strings.HasPrefix(err.Error(), "cannot open [10.0.0.5:5432] to 10.208.0.1: ") {
@@ -93,7 +93,7 @@ func TestNetwork_AllowSaysWhatTheKernelRefused(t *testing.T) {
 	}
 	var log strings.Builder
 	gone.network.log = zerolog.New(&log)
-	gone.allowed = targets
+	gone.allowed = true
 	gone.Drop()
 	if got := log.String(); !strings.Contains(got, `"tenant":"10.208.0.1"`) || !strings.Contains(got, "stays open to the address until the daemon ends") {
 		t.Errorf("got %s", got)
@@ -189,10 +189,10 @@ func TestNetwork_IPv6IsRefusedWhereThereIsSome(t *testing.T) {
 	if call(tenant, "tcp6", target, aWhile) == nil { // not so much as the neighbour is found
 		t.Errorf("%s is reached", target)
 	}
+	n.keeper.close()
 	must(t, n.table.remove())
 	eventually(t, "the control, reached without our table", func() bool { return call(tenant, "tcp6", target, aWhile) == nil })
-	_, err = n.table.install(n.prefix, n.own) // for Close
-	must(t, err)
+	must(t, n.table.install()) // for Close
 }
 
 func TestNetwork_ThereIsNoIPv6ButTheLoopback(t *testing.T) {
@@ -346,6 +346,7 @@ func TestNetwork_ASuccessorTakesOver(t *testing.T) {
 	survivor, _ := attach(t, former)
 	must(t, former.forward.news.Close()) // as the kernel would
 	<-former.forward.ended
+	former.keeper.close()
 	must(t, former.claimed.Close())
 
 	n, err := Open(Options{ID: "abcdef01", Range: testRange})

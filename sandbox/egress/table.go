@@ -3,10 +3,12 @@ package egress
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
+	"sync"
 
 	"github.com/google/nftables"
-	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 )
 
@@ -31,21 +33,29 @@ var closed = []netip.Prefix{
 // interfaces' names, so they are the same for one tenant and for thousands.
 type table struct {
 	t       *nftables.Table
+	prefix  string        // of the tenants' interfaces
+	own     netip.Prefix  // the tenants' addresses
 	allowed *nftables.Set // tenant . address . TCP port
 	guarded *nftables.Set // interfaces whose forwarding we switched on
 	closed  *nftables.Set
+	counted *nftables.Set // tenants with their connections
+
+	mu     sync.Mutex // of what the sets hold, here and in the kernel
+	open   map[netip.Addr][]netip.AddrPort
+	guards map[string]bool
 }
 
-func newTable(id string) *table {
+func newTable(id, prefix string, own netip.Prefix) *table {
 	t := &nftables.Table{Name: "tenement-" + id, Family: nftables.TableFamilyINet}
 	return &table{
-		t: t,
+		t: t, prefix: prefix, own: own, open: map[netip.Addr][]netip.AddrPort{}, guards: map[string]bool{},
 		allowed: &nftables.Set{
 			Table: t, Name: "allowed", Concatenation: true,
 			KeyType: nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeIPAddr, nftables.TypeInetService),
 		},
 		guarded: &nftables.Set{Table: t, Name: "guarded", KeyType: nftables.TypeIFName},
 		closed:  &nftables.Set{Table: t, Name: "closed", KeyType: nftables.TypeIPAddr, Interval: true},
+		counted: &nftables.Set{Table: t, Name: "counted", KeyType: nftables.TypeIPAddr, Dynamic: true, Size: 2 * pairs(own)},
 	}
 }
 
@@ -62,77 +72,83 @@ func transact(change func(*nftables.Conn) error) error {
 	return c.Flush()
 }
 
-// install writes the whole table, in the place of one that a former daemon of
-// the same id left. What that one guarded is still guarded, and returned.
-func (t *table) install(prefix string, p netip.Prefix) ([]string, error) {
-	former, err := t.guards()
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the nftables table %s: %w", t.t.Name, err)
+// install writes the table in the place of one that a former daemon of the same
+// id left. What that one guarded is still guarded.
+func (t *table) install() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	there, err := t.there()
+	if there {
+		err = t.adoptGuards()
 	}
-	err = transact(func(c *nftables.Conn) error {
+	if err != nil {
+		return fmt.Errorf("cannot read the nftables table %s: %w", t.t.Name, err)
+	}
+	return t.write()
+}
+
+// restore writes the table again if it is gone.
+func (t *table) restore() (restored bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if there, err := t.there(); there || err != nil {
+		return false, err
+	}
+	return true, t.write()
+}
+
+// there reports that the kernel has the table.
+func (t *table) there() (bool, error) {
+	c, err := nftables.New()
+	if err != nil {
+		return false, err
+	}
+	tables, err := c.ListTablesOfFamily(t.t.Family)
+	return slices.ContainsFunc(tables, func(other *nftables.Table) bool { return other.Name == t.t.Name }), err
+}
+
+func (t *table) adoptGuards() error {
+	c, err := nftables.New()
+	if err != nil {
+		return err
+	}
+	elements, err := c.GetSetElements(t.guarded)
+	for _, e := range elements {
+		t.guards[unix.ByteSliceToString(e.Key)] = true
+	}
+	return err
+}
+
+// write replaces the whole table in one transaction.
+func (t *table) write() error {
+	err := transact(func(c *nftables.Conn) error {
 		c.AddTable(t.t) // only what is there can be deleted
 		c.DelTable(t.t)
 		c.AddTable(t.t)
+		var allowed []nftables.SetElement
+		for tenant, targets := range t.open {
+			allowed = append(allowed, allowances(tenant, targets)...)
+		}
 		for set, elements := range map[*nftables.Set][]nftables.SetElement{
-			t.allowed: nil, t.guarded: names(former), t.closed: intervals(closed),
+			t.allowed: allowed, t.guarded: names(slices.Collect(maps.Keys(t.guards))), t.closed: intervals(closed), t.counted: nil,
 		} {
 			if err := c.AddSet(set, elements); err != nil {
 				return err
 			}
 		}
-		t.addRules(chains{c, t.t}, prefix, p)
+		t.addRules(chains{c, t.t})
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("cannot write the nftables table %s: %w", t.t.Name, err)
+		return fmt.Errorf("cannot write the nftables table %s: %w", t.t.Name, err)
 	}
-	return former, nil
-}
-
-// addRules is the policy. What is refused gets an answer, or programs that look
-// for a metadata service would wait for minutes.
-func (t *table) addRules(c chains, prefix string, p netip.Prefix) {
-	notFromTenant := interfaceName(expr.MetaKeyIIFNAME, expr.CmpOpNeq, prefix)
-	toTenant := interfaceName(expr.MetaKeyOIFNAME, expr.CmpOpEq, prefix)
-	notToTenant := interfaceName(expr.MetaKeyOIFNAME, expr.CmpOpNeq, prefix)
-	accept, drop := verdict(expr.VerdictAccept), verdict(expr.VerdictDrop)
-
-	// A reset, because the kernel sends one ICMP error a second and no more.
-	refuse := c.chain("refuse")
-	c.rule(refuse, protocol(unix.IPPROTO_TCP), []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}})
-	c.rule(refuse, []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_ADMIN_PROHIBITED}})
-
-	// A tenant sends as itself, and anywhere that its service is allowed.
-	sent := c.chain("sent")
-	c.rule(sent, isIPv6(), goTo(refuse))
-	c.rule(sent, source(expr.CmpOpNeq, p), drop)
-	c.rule(sent, isStray(), drop)
-	c.rule(sent, protocol(unix.IPPROTO_TCP), isAllowed(t.allowed), accept)
-
-	input := c.hook("input", nftables.ChainTypeFilter, nftables.ChainHookInput, nftables.ChainPriorityFilter)
-	c.rule(input, notFromTenant, accept)
-	c.rule(input, jump(sent))
-	c.rule(input, goTo(refuse))
-
-	forward := c.hook("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, nftables.ChainPriorityFilter)
-	c.rule(forward, inputIn(t.guarded), interfaceName(expr.MetaKeyOIFNAME, expr.CmpOpNeq, anyTenant), drop)
-	c.rule(forward, notFromTenant, notToTenant, accept)
-	c.rule(forward, isReply(), accept)
-	c.rule(forward, toTenant, goTo(refuse))
-	c.rule(forward, jump(sent))
-	c.rule(forward, destinationIn(t.closed), goTo(refuse))
-
-	output := c.hook("output", nftables.ChainTypeFilter, nftables.ChainHookOutput, nftables.ChainPriorityFilter)
-	c.rule(output, notToTenant, accept)
-	c.rule(output, isReply(), accept)
-	c.rule(output, goTo(refuse))
-
-	nat := c.hook("postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource)
-	c.rule(nat, isIPv4(), source(expr.CmpOpEq, p), notToTenant, []expr.Any{&expr.Masq{}})
+	return nil
 }
 
 // remove deletes the table.
 func (t *table) remove() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	err := transact(func(c *nftables.Conn) error { c.DelTable(t.t); return nil })
 	if err != nil {
 		return fmt.Errorf("cannot delete the nftables table %s: %w", t.t.Name, err)
@@ -142,64 +158,58 @@ func (t *table) remove() error {
 
 // allow opens targets to the tenant at an address.
 func (t *table) allow(tenant netip.Addr, targets []netip.AddrPort) error {
-	return transact(func(c *nftables.Conn) error { return c.SetAddElements(t.allowed, allowances(tenant, targets)) })
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	err := transact(func(c *nftables.Conn) error { return c.SetAddElements(t.allowed, allowances(tenant, targets)) })
+	if err == nil {
+		t.open[tenant] = targets
+	}
+	return err
 }
 
 // disallow closes what allow opened.
-func (t *table) disallow(tenant netip.Addr, targets []netip.AddrPort) error {
+func (t *table) disallow(tenant netip.Addr) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	targets := t.open[tenant]
+	delete(t.open, tenant)
 	return transact(func(c *nftables.Conn) error { return c.SetDeleteElements(t.allowed, allowances(tenant, targets)) })
 }
 
 // guard refuses what comes in by an interface and is not for a tenant, as the
 // host itself did before its forwarding was switched on.
-func (t *table) guard(interfaces []string) error {
-	return transact(func(c *nftables.Conn) error { return c.SetAddElements(t.guarded, names(interfaces)) })
-}
-
-// unguard lets pass again what guard refused.
-func (t *table) unguard(interfaces []string) error {
-	return transact(func(c *nftables.Conn) error { return c.SetDeleteElements(t.guarded, names(interfaces)) })
-}
-
-// guards are the interfaces that are guarded now, none if there is no table.
-func (t *table) guards() ([]string, error) {
-	c, err := nftables.New()
-	if err != nil {
-		return nil, err
+func (t *table) guard(name string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.guards[name] {
+		return nil
 	}
-	tables, err := c.ListTablesOfFamily(t.t.Family)
-	if err != nil {
-		return nil, err
+	err := transact(func(c *nftables.Conn) error { return c.SetAddElements(t.guarded, names([]string{name})) })
+	if err == nil {
+		t.guards[name] = true
 	}
-	for _, other := range tables {
-		if other.Name == t.t.Name {
-			elements, err := c.GetSetElements(t.guarded)
-			return namesOf(elements), err
-		}
+	return err
+}
+
+// unguard lets pass again all that guard refused.
+func (t *table) unguard() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.guards) == 0 {
+		return nil
 	}
-	return nil, nil
-}
-
-// chains adds chains and rules to a transaction.
-type chains struct {
-	*nftables.Conn
-	table *nftables.Table
-}
-
-func (c chains) chain(name string) *nftables.Chain {
-	return c.AddChain(&nftables.Chain{Name: name, Table: c.table})
-}
-
-func (c chains) hook(name string, kind nftables.ChainType, at *nftables.ChainHook, priority *nftables.ChainPriority) *nftables.Chain {
-	return c.AddChain(&nftables.Chain{Name: name, Table: c.table, Type: kind, Hooknum: at, Priority: priority})
-}
-
-func (c chains) rule(chain *nftables.Chain, parts ...[]expr.Any) {
-	r := &nftables.Rule{Table: c.table, Chain: chain}
-	for _, part := range parts {
-		r.Exprs = append(r.Exprs, part...)
+	err := transact(func(c *nftables.Conn) error { c.FlushSet(t.guarded); return nil })
+	if err == nil {
+		clear(t.guards)
 	}
-	c.AddRule(r)
+	return err
+}
+
+// guardedNames are the interfaces that are guarded now.
+func (t *table) guardedNames() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Collect(maps.Keys(t.guards))
 }
 
 // allowances are the elements of the set allowed: each part of a key fills
@@ -236,12 +246,4 @@ func names(interfaces []string) []nftables.SetElement {
 		copy(elements[i].Key, name)
 	}
 	return elements
-}
-
-func namesOf(elements []nftables.SetElement) []string {
-	var interfaces []string
-	for _, e := range elements {
-		interfaces = append(interfaces, unix.ByteSliceToString(e.Key))
-	}
-	return interfaces
 }

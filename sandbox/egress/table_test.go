@@ -54,23 +54,40 @@ func TestTable_OtherTablesAreNotTouched(t *testing.T) {
 
 func TestTable_FailuresNameTheTable(t *testing.T) {
 	needRoot(t)
-	table := newTable("abcdef01")
+	table := newTable("abcdef01", strings.Repeat("x", 20), testRange)
 	if err := table.remove(); !errors.Is(err, unix.ENOENT) || !strings.HasPrefix(err.Error(), "cannot delete the nftables table tenement-abcdef01: ") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := table.install(strings.Repeat("x", 20), testRange); err == nil || !strings.HasPrefix(err.Error(), "cannot write the nftables table tenement-abcdef01: ") {
+	if err := table.install(); err == nil || !strings.HasPrefix(err.Error(), "cannot write the nftables table tenement-abcdef01: ") {
 		t.Errorf("got %v", err)
 	}
-	if guarded, err := table.guards(); guarded != nil || err != nil { // nothing was written by halves
-		t.Errorf("got %v, %v", guarded, err)
+	if there, err := table.there(); there || err != nil { // nothing was written by halves
+		t.Errorf("got %v, %v", there, err)
 	}
 }
 
-func TestTable_NamesSurviveASet(t *testing.T) {
-	want := "eth0 wg-long-name-15"
-	if got := strings.Join(namesOf(names(strings.Fields(want))), " "); got != want {
-		t.Errorf("got %q", got)
-	}
+// A tenant cannot fill the table of connections that it shares with the host.
+func TestTable_ATenantsConnectionsAreCounted(t *testing.T) {
+	newWorld(t, false)
+	n := openNetwork(t, Options{})
+	greedy, _ := attach(t, n)
+	other, _ := attach(t, n)
+	must(t, inside(greedy, func() error {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		for port := range maxTracked {
+			to := &unix.SockaddrInet4{Port: 10_000 + port, Addr: netip.MustParseAddr(public).As4()}
+			if err := unix.Sendto(fd, []byte{0}, 0, to); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	refused(t, greedy, "tcp4", public+":80")
+	reached(t, other, "tcp4", public+":80")
 }
 
 // dropForwards makes a chain like those of ufw and Docker, which drops whatever
