@@ -14,7 +14,7 @@ func (h *Host) wayOut(config *conf.Service) error {
 	if sandbox.Network(config.Network) != sandbox.NetworkPrivate {
 		return nil
 	}
-	err := h.launcher.OpenEgress(h.config.Settings.PrivateNetwork)
+	err := h.launcher.OpenEgress(h.Config().Settings.PrivateNetwork)
 	if err == nil {
 		return nil
 	}

@@ -30,7 +30,8 @@ func TestWayOut_WhereTheHostHasNone(t *testing.T) {
 	} {
 		var log bytes.Buffer
 		s := &stage{enclosed: c.lacks}
-		h := &Host{launcher: s, log: zerolog.New(&log), config: &conf.Config{}}
+		h := &Host{launcher: s, log: zerolog.New(&log)}
+		h.current.Store(&conf.Config{})
 		c.service.Name = "notes"
 		got := ""
 		if err := h.wayOut(&c.service); err != nil {

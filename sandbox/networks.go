@@ -30,9 +30,9 @@ func newNetworks(id string, log zerolog.Logger) *networks {
 }
 
 // OpenEgress gives the processes that are started at NetworkPrivate from now on
-// a way to the internet, by addresses of a /16 of a range. Without it they have
-// their loopback, a resolver and HostPorts. Its error says what the host lacks;
-// only the first call does anything.
+// a way to the internet, by addresses of a /16 of a range, and makes networks
+// ready for them. Without it they have their loopback, a resolver and HostPorts.
+// Its error says what the host lacks; only the first call does anything.
 func (e *Engine) OpenEgress(of netip.Prefix) error { return e.networks.open(of) }
 
 func (w *networks) open(of netip.Prefix) error {
@@ -41,13 +41,17 @@ func (w *networks) open(of netip.Prefix) error {
 	if !w.opened {
 		w.opened = true
 		w.way, w.lacks = egress.Open(egress.Options{ID: w.id, Range: of, Log: w.log})
+		w.fill(NetworkPrivate) // before the first wake
 	}
 	return w.lacks
 }
 
 // take gives a namespace that nobody has used; the caller closes it.
 func (w *networks) take(s Spec) (*netns, error) {
-	n, err := w.pool(s.Network).take()
+	w.mu.Lock()
+	pool := w.fill(s.Network)
+	w.mu.Unlock()
+	n, err := pool.take()
 	if err != nil {
 		return nil, err
 	}
@@ -58,9 +62,8 @@ func (w *networks) take(s Spec) (*netns, error) {
 	return n, nil
 }
 
-func (w *networks) pool(kind Network) *netPool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+// fill is the pool of a kind of network, filled from now on. mu is held.
+func (w *networks) fill(kind Network) *netPool {
 	p := w.pools[kind]
 	if p == nil {
 		way, outfit := w.way, alone

@@ -15,7 +15,6 @@ func (e *Engine) Supports(l Level) error {
 	if err := e.tried(); err != nil {
 		return fmt.Errorf(`isolation = %q cannot be had on this host, as the daemon %w (a container may forbid it): write isolation = "process"`, string(l), err)
 	}
-	e.nets() // filled before the first wake
 	return nil
 }
 
