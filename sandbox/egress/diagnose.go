@@ -16,7 +16,7 @@ type Finding struct {
 	Name     string
 	NeededBy string
 	OK       bool
-	Detail   string // what was seen; "" when there is nothing to say
+	Detail   string // what was found, or why it is missing
 	HowToGet string // "" when OK
 }
 
@@ -25,18 +25,19 @@ const neededBy = `network = "private"`
 // Diagnose tries everything that tenants need to reach the internet, in network
 // namespaces that it makes for that: the host is left as it was.
 func Diagnose() []Finding {
+	forwarding, missing := tryForwarding()
 	return []Finding{
-		finding("veth pairs", tryVeth(), "run as root; modprobe veth"),
-		finding("nftables", tryTable(), "run as root; modprobe nf_tables nft_masq nft_reject_inet nft_ct (Linux 5.2 or later)"),
-		finding("IPv4 forwarding", tryForwarding(), "sysctl -w net.ipv4.ip_forward=1, or a writable /proc/sys"),
+		finding("veth pairs", "one joined two namespaces", tryVeth(), "run as root; modprobe veth"),
+		finding("nftables", "a table like the daemon's", tryTable(), "run as root; modprobe nf_tables nft_masq nft_reject_inet nft_ct nft_connlimit (Linux 5.2 or later)"),
+		finding("IPv4 forwarding", forwarding, missing, "sysctl -w net.ipv4.ip_forward=1, or a writable /proc/sys"),
 		tryFirewall(),
 	}
 }
 
-func finding(name string, err error, howToGet string) Finding {
-	f := Finding{Name: name, NeededBy: neededBy, OK: err == nil}
-	if err != nil {
-		f.Detail, f.HowToGet = err.Error(), howToGet
+func finding(name, found string, missing error, howToGet string) Finding {
+	f := Finding{Name: name, NeededBy: neededBy, OK: missing == nil, Detail: found}
+	if missing != nil {
+		f.Detail, f.HowToGet = missing.Error(), howToGet
 	}
 	return f
 }
@@ -78,16 +79,16 @@ func between(fn func(a, b *os.File) error) error {
 	return fn(a, b)
 }
 
-// tryForwarding is nil where the host forwards, or lets itself be told to.
-func tryForwarding() error {
+// tryForwarding tells whether the host forwards, or lets itself be told to.
+func tryForwarding() (found string, missing error) {
 	if on, err := forwards("all"); on || err != nil {
-		return err
+		return "net.ipv4.ip_forward is 1", err
 	}
 	f, err := os.OpenFile(ipv4Conf+"lo/forwarding", os.O_WRONLY, 0)
 	if err != nil {
-		return fmt.Errorf("net.ipv4.ip_forward is 0 and cannot be set for single interfaces: %w", err)
+		return "", fmt.Errorf("net.ipv4.ip_forward is 0 and cannot be set for single interfaces: %w", err)
 	}
-	return f.Close()
+	return "net.ipv4.ip_forward is 0, the daemon switches it on for tenants alone", f.Close()
 }
 
 var errSilent = errors.New("nothing comes through")
@@ -98,7 +99,7 @@ func tryFirewall() Finding {
 	const name = "packets pass the host's firewall"
 	err := between(sendThrough)
 	if err == nil || !errors.Is(err, errSilent) {
-		return finding(name, err, "see the lines above")
+		return finding(name, "one went from namespace to namespace", err, "see the lines above")
 	}
 	detail, howToGet := suspect()
 	return Finding{Name: name, NeededBy: neededBy, Detail: detail, HowToGet: howToGet}

@@ -25,18 +25,20 @@ func diagnosis(findings []Finding) string {
 	return b.String()
 }
 
-const allGood = `veth pairs|true||
-nftables|true||
-IPv4 forwarding|true||
-packets pass the host's firewall|true||
-`
+// allGood is the diagnosis of a host that has everything.
+func allGood(forwarding string) string {
+	return "veth pairs|true|one joined two namespaces|\n" +
+		"nftables|true|a table like the daemon's|\n" +
+		"IPv4 forwarding|true|net.ipv4.ip_forward is " + forwarding + "|\n" +
+		"packets pass the host's firewall|true|one went from namespace to namespace|\n"
+}
 
 func TestDiagnose_AHostThatHasEverythingIsLeftAsItWas(t *testing.T) {
-	for name, forward := range map[string]bool{"ip_forward off": false, "ip_forward on": true} {
-		t.Run(name, func(t *testing.T) {
+	for said, forward := range map[string]bool{"0, the daemon switches it on for tenants alone": false, "1": true} {
+		t.Run(said, func(t *testing.T) {
 			newWorld(t, forward)
 			before := snapshot(t)
-			if got := diagnosis(Diagnose()); got != allGood {
+			if got := diagnosis(Diagnose()); got != allGood(said) {
 				t.Errorf("got\n%s", got)
 			}
 			if after := snapshot(t); after != before {
@@ -81,7 +83,7 @@ func TestDiagnose_AFirewallThatEatsPacketsIsSeen(t *testing.T) {
 		return nil
 	}))
 	reached(t, tenant, "tcp4", public+":80")
-	if got := diagnosis(Diagnose()); got != allGood {
+	if got := diagnosis(Diagnose()); got != allGood("1") {
 		t.Errorf("got\n%s", got)
 	}
 }
@@ -127,7 +129,7 @@ func TestDiagnose_AnOrdinaryUserIsToldWhatIsMissing(t *testing.T) {
 	needRoot(t)
 	got := asCharacter(t, "diagnoses", &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}})
 	const want = `veth pairs|false|cannot make a network namespace: operation not permitted|run as root; modprobe veth
-nftables|false|cannot make a network namespace: operation not permitted|run as root; modprobe nf_tables nft_masq nft_reject_inet nft_ct (Linux 5.2 or later)
+nftables|false|cannot make a network namespace: operation not permitted|run as root; modprobe nf_tables nft_masq nft_reject_inet nft_ct nft_connlimit (Linux 5.2 or later)
 IPv4 forwarding|false|net.ipv4.ip_forward is 0 and cannot be set for single interfaces: open /proc/sys/net/ipv4/conf/lo/forwarding: permission denied|sysctl -w net.ipv4.ip_forward=1, or a writable /proc/sys
 packets pass the host's firewall|false|cannot make a network namespace: operation not permitted|see the lines above
 open: cannot read the nftables table tenement-abcdef01: netlink receive: operation not permitted
@@ -140,8 +142,8 @@ open: cannot read the nftables table tenement-abcdef01: netlink receive: operati
 func TestDiagnose_AReadOnlyProcIsSaid(t *testing.T) {
 	needRoot(t)
 	got := asCharacter(t, "diagnosesReadOnly", &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS})
-	const want = `veth pairs|true||
-nftables|true||
+	const want = `veth pairs|true|one joined two namespaces|
+nftables|true|a table like the daemon's|
 IPv4 forwarding|false|net.ipv4.ip_forward is 0 and cannot be set for single interfaces: open /proc/sys/net/ipv4/conf/lo/forwarding: read-only file system|sysctl -w net.ipv4.ip_forward=1, or a writable /proc/sys
 packets pass the host's firewall|false|cannot set a switch of the kernel: open /proc/sys/net/ipv6/conf/tnm-pN/disable_ipv6: read-only file system|see the lines above
 `

@@ -28,7 +28,7 @@ type upstream struct {
 
 // startUpstream listens on an address of the host on UDP and TCP 53, until the
 // test ends.
-func startUpstream(t *testing.T, u *upstream, answer string) *upstream {
+func startUpstream(t testing.TB, u *upstream, answer string) *upstream {
 	t.Helper()
 	at := netip.AddrPortFrom(netip.MustParseAddr(u.address), 53)
 	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
@@ -108,7 +108,7 @@ func serve(netns int, path string) (*DNS, error) {
 	return ServeDNS(netns, u)
 }
 
-func writeServers(t *testing.T, path string, servers ...string) {
+func writeServers(t testing.TB, path string, servers ...string) {
 	t.Helper()
 	var text strings.Builder
 	for _, s := range servers {
@@ -130,7 +130,7 @@ func lookUp(netns int, name string) (string, error) {
 }
 
 // exchange sends one message and gives the reply.
-func exchange(t *testing.T, netns int, network string, q []byte) []byte {
+func exchange(t testing.TB, netns int, network string, q []byte) []byte {
 	t.Helper()
 	var c net.Conn
 	must(t, inside(netns, func() (err error) { c, err = net.Dial(network, Resolver+":53"); return err }))

@@ -58,7 +58,7 @@ func enclose() int {
 }
 
 // needRoot skips what only root can do.
-func needRoot(t *testing.T) {
+func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("network namespaces are made by root only: run as root")

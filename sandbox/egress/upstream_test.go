@@ -55,7 +55,7 @@ func TestUpstreams_AChangeIsSeenWithinASecond(t *testing.T) {
 }
 
 // replace writes a file as resolvconf does: beside it, then renamed.
-func replace(t *testing.T, path, text string) {
+func replace(t testing.TB, path, text string) {
 	t.Helper()
 	must(t, os.WriteFile(path+".new", []byte(text), 0o644))
 	must(t, os.Rename(path+".new", path))

@@ -205,7 +205,7 @@ var testRange = netip.MustParsePrefix("10.208.0.0/12")
 
 var ids int
 
-func openNetwork(t *testing.T, o Options) *Network {
+func openNetwork(t testing.TB, o Options) *Network {
 	t.Helper()
 	ids++
 	if o.ID == "" {
