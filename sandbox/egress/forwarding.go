@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mdlayher/netlink"
 	"github.com/rs/zerolog"
@@ -18,6 +19,10 @@ const (
 	ipv4Conf = "/proc/sys/net/ipv4/conf/"
 	ipv6Conf = "/proc/sys/net/ipv6/conf/"
 )
+
+// settling is left to the kernel before a look: it tells of ip_forward first and
+// sets the interfaces' switches then.
+const settling = 50 * time.Millisecond
 
 // The attributes of a netconf message, see linux/netconf.h.
 const (
@@ -69,6 +74,7 @@ func (f *forwarding) monitor() {
 		case !lost && !slices.ContainsFunc(messages, f.matters):
 			continue
 		}
+		time.Sleep(settling)
 		err = f.update()
 		if err != nil && err.Error() != said {
 			f.log.Error().Err(err).Msg("tenants may not reach the internet")
@@ -84,27 +90,27 @@ func (f *forwarding) matters(m netlink.Message) bool {
 		r, ok, err := parseRoute(m)
 		return err == nil && ok && !(r.to.Bits() > 0 && f.table.own.Overlaps(r.to))
 	case unix.RTM_NEWNETCONF:
-		index, _, ok := parseNetconf(m)
+		index, ok := parseNetconf(m)
 		return ok && (index == allInterfaces || f.uplinks[index] != "")
 	}
 	return false
 }
 
-// parseNetconf reads which interface forwards, or does not.
-func parseNetconf(m netlink.Message) (index int, on, ok bool) {
+// parseNetconf reads whose switch of forwarding was thrown.
+func parseNetconf(m netlink.Message) (index int, ok bool) {
 	attributes, err := attributesOf(m, netconfHeader)
 	if err != nil {
-		return 0, false, false
+		return 0, false
 	}
 	for attributes.Next() {
 		switch attributes.Type() {
 		case netconfIfindex:
 			index = int(attributes.Int32())
 		case netconfForwarding:
-			on, ok = attributes.Int32() != 0, true
+			ok = true
 		}
 	}
-	return index, on, ok && attributes.Err() == nil
+	return index, ok && attributes.Err() == nil
 }
 
 // update brings switches and guards to what they have to be.
