@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -51,6 +52,8 @@ type stage struct {
 	terminated func(tenant string) // told of every SIGTERM; nil = nobody
 	unready    error               // what Supports says
 	unlimited  error               // what Enforces says of a limit of memory
+	enclosed   error               // what OpenEgress says
+	asked      bool                // OpenEgress was called
 	ended      []sandbox.Record
 	probe      map[string]error
 	probes     map[string]int
@@ -121,6 +124,11 @@ func (s *stage) Enforces(l sandbox.Limits) error {
 		return s.unlimited
 	}
 	return nil
+}
+
+func (s *stage) OpenEgress(netip.Prefix) error {
+	s.asked = true
+	return s.enclosed
 }
 func (s *stage) End(r sandbox.Record) error {
 	s.mu.Lock()

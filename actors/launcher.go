@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"tenement/sandbox"
@@ -12,6 +13,7 @@ import (
 type launcher interface {
 	Supports(sandbox.Level) error
 	Enforces(sandbox.Limits) error
+	OpenEgress(netip.Prefix) error
 	Start(sandbox.Spec, sandbox.Events) (process, error)
 	End(sandbox.Record) error
 	Sweep() (ended int, err error)

@@ -60,6 +60,9 @@ func (h *Host) refused(config *conf.Service) error {
 	if err == nil && config.User != "" {
 		_, err = findUser(config.User)
 	}
+	if err == nil {
+		err = h.wayOut(config)
+	}
 	if config.Refused != "" {
 		err = errors.New(config.Refused)
 	}

@@ -37,6 +37,7 @@ func (h *Host) specOf(c *Cell, gen uint64) (sandbox.Spec, error) {
 		Name: c.name.String(), Generation: gen, Level: sandbox.Level(config.Isolation),
 		RunDir: h.tenantRunDir(c), Listen: sandbox.Listen(config.Listen), Limits: limitsOf(config),
 		UID: c.record.Load().UID, Hostname: config.Name, DataDir: dir, Network: sandbox.Network(config.Network),
+		HostPorts: config.HostPorts, Allow: config.Allow,
 		Hidden: []string{h.o.DataDir, h.o.RunDir, h.Config().Path}, Rootfs: config.Rootfs,
 	}
 	if err := h.letIn(config, &spec); err != nil {
@@ -71,12 +72,9 @@ func (h *Host) specOf(c *Cell, gen uint64) (sandbox.Spec, error) {
 	return spec, nil
 }
 
-// privatePort is what everybody gets who has a network alone.
-const privatePort = 8080
-
 func (h *Host) port(network sandbox.Network) (int, error) {
 	if network == sandbox.NetworkPrivate || network == sandbox.NetworkNone {
-		return privatePort, nil
+		return conf.TenantPort, nil // for everybody who has a network alone
 	}
 	return h.launcher.FreePort()
 }

@@ -1,6 +1,9 @@
 package conf
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Config is one tenement.toml, parsed and checked. It never changes after Load.
 type Config struct {
@@ -35,7 +38,8 @@ type Settings struct {
 	TrustedProxies      []string // CIDRs or addresses, checked
 	LogMaxBytes         int64    // per tenant
 	UIDBase             uint32
-	RunscPath           string // gVisor's program, absolute; "" = runsc in the PATH
+	RunscPath           string       // gVisor's program, absolute; "" = runsc in the PATH
+	PrivateNetwork      netip.Prefix // IPv4; tenants' addresses are taken from a /16 of it
 	TLS                 TLS
 	Clients             Clients
 }
@@ -143,9 +147,11 @@ type Service struct {
 	Argv            []string // already split; {...} not yet interpolated
 	Isolation       Isolation
 	Network         Network
-	User            string // name or number of who runs at process; "" = the daemon's user
-	Socket          string // absolute once expanded; "" = the default place
-	Health          string // path, "" = none
+	HostPorts       []uint16         // ports of the host's loopback that appear on the tenant's
+	Allow           []netip.AddrPort // TCP, beside the internet
+	User            string           // name or number of who runs at process; "" = the daemon's user
+	Socket          string           // absolute once expanded; "" = the default place
+	Health          string           // path, "" = none
 	Env             map[string]string
 	PassEnv         []string
 	Workdir         string // "" = the daemon's

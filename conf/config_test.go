@@ -47,7 +47,7 @@ func TestParse_DefaultsAreThoseOfTheContract(t *testing.T) {
 		MaxRestarts: 3, RestartWindow: 300 * time.Second,
 		BackoffBase: time.Second, BackoffMax: time.Minute, CircuitCooldown: time.Minute,
 		QueueTimeout: 30 * time.Second, MaxConcurrentStarts: 2 * runtime.GOMAXPROCS(0),
-		LogMaxBytes: 8 << 20, UIDBase: 1900000000,
+		LogMaxBytes: 8 << 20, UIDBase: 1900000000, PrivateNetwork: netip.MustParsePrefix("10.208.0.0/12"),
 		TLS:     TLS{CacheDir: filepath.Join(data, "acme"), HTTPSPort: 443, HTTPPort: 80},
 		Clients: DefaultClients(),
 	})
@@ -79,6 +79,7 @@ max_concurrent_starts = 1
 trusted_proxies = ["10.1.2.3/8", "::1", "fe80::1%eth0"]
 log_max_mb = 1
 uid_base = 70_000
+private_network = "172.20.0.0/14"
 tls.enabled = true
 tls.acme_email = "me@example.com"
 tls.domain = "example.com"
@@ -93,6 +94,7 @@ command = "/usr/bin/python 3"
 args = ["-m", "http.server", "{port}", "a b"]
 isolation = "process"
 network = "host"
+host_ports = [5432, 6379]
 user = "www-data"
 socket = "sock/{name}-{id}"
 health = "/health?full=1"
@@ -134,6 +136,7 @@ create_on_request = false
 
 [service.third]
 command = "x"
+allow = ["10.0.0.5:5432"]
 idle_timeout = 1
 create_on_request = "false"
 socket = "{data_dir}/{name}.sock"
@@ -157,15 +160,15 @@ func TestParse_EveryKeyIsUnderstood(t *testing.T) {
 		HealthCheckInterval: 2500 * time.Millisecond, RestartWindow: time.Minute,
 		BackoffMax: 500500 * time.Microsecond, QueueTimeout: 5 * time.Second,
 		MaxAwake: 100, MaxConcurrentStarts: 1, TrustedProxies: []string{"10.1.2.3/8", "::1", "fe80::1%eth0"},
-		LogMaxBytes: 1 << 20, UIDBase: 70000,
+		LogMaxBytes: 1 << 20, UIDBase: 70000, PrivateNetwork: netip.MustParsePrefix("172.20.0.0/14"),
 		TLS: TLS{Enabled: true, ACMEEmail: "me@example.com", Domain: "example.com", CacheDir: filepath.Join(wd(t), "certs"),
 			DNSProvider: "cloudflare", Staging: true, HTTPSPort: 8443, HTTPPort: 8080},
 		Clients: DefaultClients(),
 	})
 	same(t, *c.Services["notes"], Service{
-		Name: "notes", Line: 27, Command: "/usr/bin/python 3",
+		Name: "notes", Line: 28, Command: "/usr/bin/python 3",
 		Argv:      []string{"/usr/bin/python 3", "-m", "http.server", "{port}", "a b"},
-		Isolation: IsolationProcess, Network: NetworkHost, User: "www-data", Socket: filepath.Join(wd(t), "sock/{name}-{id}"), Health: "/health?full=1",
+		Isolation: IsolationProcess, Network: NetworkHost, HostPorts: []uint16{5432, 6379}, User: "www-data", Socket: filepath.Join(wd(t), "sock/{name}-{id}"), Health: "/health?full=1",
 		Env:     map[string]string{"PLAIN": "x {id}", "WHOLE": "1000", "HEX": "0x1F", "VERSION": "1.10", "spring.debug": "true"},
 		PassEnv: []string{"SECRET"}, Workdir: "{instance_dir}", Restart: RestartAlways,
 		IdleTimeout: 500 * time.Millisecond, StartupTimeout: time.Second, RequestTimeout: 2 * time.Second,
@@ -179,6 +182,7 @@ func TestParse_EveryKeyIsUnderstood(t *testing.T) {
 	same(t, c.Services["old"].Argv, []string{"sh", "-c", `exec app --color "#fff"`, "#", "no", "comment"})
 	same(t, c.Services["old"].CreateOnRequest, CreateNever)
 	same(t, c.Services["third"].CreateOnRequest, CreateNever)
+	same(t, c.Services["third"].Allow, []netip.AddrPort{netip.MustParseAddrPort("10.0.0.5:5432")})
 	same(t, c.Services["third"].Socket, "{data_dir}/{name}.sock")
 	same(t, c.Instances, []Instance{{"old", "z"}, {"old", "b"}, {"notes", "alice"}})
 	same(t, c.Routing, Routing{Subdomain: map[string]string{"www": "old"}, Default: "notes", Path: map[string]string{"/shop": "notes"}})

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"math"
+	"net/netip"
 	"runtime"
 	"time"
 )
@@ -100,6 +101,8 @@ var settingsKeys = append([]key[Settings]{
 	row("uid_base", whole[uint32](1000, math.MaxUint32-1_000_000), 1_900_000_000, func(s *Settings) *uint32 { return &s.UIDBase }),
 	// In the PATH, where its packages put it.
 	row("runsc_path", absolute, "", func(s *Settings) *string { return &s.RunscPath }),
+	// A daemon takes the first free /16 of it, so that sixteen find one.
+	row("private_network", privateNetwork, defaultPrivate, func(s *Settings) *netip.Prefix { return &s.PrivateNetwork }),
 	table("tls", tlsKeys, func(s *Settings) *TLS { return &s.TLS }),
 }, clientKeys...)
 
@@ -125,6 +128,9 @@ var serviceKeys = append([]key[Service]{
 	row("isolation", isolation, IsolationNamespace, func(s *Service) *Isolation { return &s.Isolation }),
 	// settle: host at process, which has no other, private elsewhere.
 	row("network", oneOf(NetworkPrivate, NetworkNone, NetworkHost), "", func(s *Service) *Network { return &s.Network }),
+	// Nothing of the host's, and nothing but the internet.
+	row("host_ports", list(hostPort), nil, func(s *Service) *[]uint16 { return &s.HostPorts }),
+	row("allow", list(allowed), nil, func(s *Service) *[]netip.AddrPort { return &s.Allow }),
 	// At process only: elsewhere every tenant has a user of its own.
 	row("user", checked(text, isUser), "", func(s *Service) *string { return &s.User }),
 	row("socket", socket, "", func(s *Service) *string { return &s.Socket }),

@@ -96,6 +96,7 @@ func parse(path string, data []byte, files bool) (*Config, error) {
 		readInstances(c, root.field("instances"))
 		readRouting(c, root.field("routing"))
 		checkSockets(c, root.field("service"))
+		checkAllowed(c, root.field("service"))
 		root.known([]string{"settings", "service", "instances", "routing"})
 	}
 	r.sort()

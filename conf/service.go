@@ -43,6 +43,7 @@ func (s *Service) settle(v value) {
 	s.settleArgv(v)
 	s.checkTemplates(v)
 	s.settleView(v)
+	s.settleEgress(v)
 	if slices.Contains(foreign, s.Isolation) {
 		s.Refused = fmt.Sprintf("isolation %q does not exist here: choose process, namespace or sandbox", s.Isolation)
 	}

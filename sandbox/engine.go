@@ -41,8 +41,8 @@ type Engine struct {
 	ports       ports
 	diag        diag
 	ignored     chan os.Signal
-	trampolines map[Level]int   // memory files; by level, made when first used
-	pool        *netPool        // nil until first used
+	trampolines map[Level]int // memory files; by level, made when first used
+	networks    *networks
 	landlock    int             // version; 0 = none here
 	buffer      [chunkSize]byte // for output; the loop's
 
@@ -73,7 +73,7 @@ func NewEngine(o Options) (*Engine, error) {
 	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		o.Log.Warn().Err(err).Msg("cannot shut inherited files to tenants")
 	}
-	e := &Engine{log: o.Log, boot: boot, trampolines: map[Level]int{}, live: map[*Process]struct{}{}, templates: map[layout]*template{}, mappings: map[mapping]*os.File{}, diag: newDiag(), landlock: landlockVersion(), closing: make(chan struct{})}
+	e := &Engine{log: o.Log, boot: boot, trampolines: map[Level]int{}, live: map[*Process]struct{}{}, templates: map[layout]*template{}, mappings: map[mapping]*os.File{}, diag: newDiag(), landlock: landlockVersion(), networks: newNetworks(o.CgroupName, o.Log), closing: make(chan struct{})}
 	if e.root, err = newRoot(o); err != nil {
 		return nil, err
 	}
@@ -198,16 +198,6 @@ func (e *Engine) owns(dir string) bool {
 	return false
 }
 
-// nets is the pool of network namespaces; it is filled from its first use on.
-func (e *Engine) nets() *netPool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.pool == nil {
-		e.pool = newNetPool()
-	}
-	return e.pool
-}
-
 func (e *Engine) enlist(p *Process) {
 	e.mu.Lock()
 	e.live[p] = struct{}{}
@@ -237,10 +227,6 @@ func (e *Engine) Close() error {
 		unix.Close(fd)
 	}
 	clear(e.trampolines)
-	if e.pool != nil {
-		e.pool.close()
-		e.pool = nil
-	}
 	live := e.live
 	e.live = map[*Process]struct{}{}
 	e.mu.Unlock()
@@ -261,8 +247,9 @@ func (e *Engine) Close() error {
 	}
 	clear(e.mappings)
 	e.templating.Unlock()
+	err := e.networks.close()
 	if e.root == nil {
-		return nil
+		return err
 	}
-	return e.root.close()
+	return errors.Join(err, e.root.close())
 }

@@ -40,7 +40,7 @@ func newEnclosure(p *Process, child *childFiles) (*enclosure, error) {
 func (p *Process) goInside() (err error) {
 	p.inside = &inside{uid: p.spec.UID}
 	if p.spec.Network != NetworkHost {
-		p.inside.net, err = p.engine.nets().take()
+		p.inside.net, err = p.engine.networks.take(p.spec)
 	}
 	return err
 }

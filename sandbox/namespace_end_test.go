@@ -195,7 +195,7 @@ func counted(t *testing.T, e *Engine) []string {
 		}
 		leaves = len(all)
 	}
-	waiting := len(e.nets().ready)
+	waiting := len(e.networks.fill("").ready)
 	return []string{
 		"files " + strconv.Itoa(len(fds)-waiting), "mounts " + strconv.Itoa(strings.Count(string(mounts), "\n")),
 		"namespaces " + strconv.Itoa(len(spaces)), "children " + strconv.Itoa(len(children())), "cgroups " + strconv.Itoa(leaves),

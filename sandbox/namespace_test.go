@@ -75,7 +75,7 @@ notes
 notes
 127.0.0.1	localhost notes
 ::1	localhost ip6-localhost ip6-loopback notes
-nameserver 127.0.0.1
+nameserver 127.0.0.53
 0022
 CapInh:	0000000000000000
 CapPrm:	0000000000000000

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tenement/sandbox/egress"
 )
 
 // netPoolSize is how many network namespaces are kept ready: making one takes
@@ -20,7 +22,14 @@ const netPoolSize = 24
 
 // netns is a network namespace that the daemon holds open. Whoever has it can
 // make sockets that live inside.
-type netns struct{ file *os.File }
+type netns struct {
+	file *os.File
+
+	// What leads out of it; nil without.
+	link  *egress.Link
+	dns   *egress.DNS
+	ports *egress.Ports
+}
 
 // hostNet is the daemon's own network namespace.
 var hostNet = sync.OnceValues(func() (*netns, error) { return openNetns("/proc/self/ns/net") })
@@ -30,7 +39,7 @@ func openNetns(path string) (*netns, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open a network namespace: %w", reason(err))
 	}
-	return &netns{file}, nil
+	return &netns{file: file}, nil
 }
 
 // makeNetns puts the calling thread, which is thrown away later, into a new
@@ -70,7 +79,10 @@ func loopbackUp() error {
 	return nil
 }
 
-func (n *netns) close() { n.file.Close() }
+func (n *netns) close() {
+	n.cut()
+	n.file.Close()
+}
 
 // use calls f with the namespace's descriptor, which cannot be closed meanwhile.
 func (n *netns) use(f func(fd int) error) error {
@@ -170,14 +182,15 @@ func awaitConnect(ctx context.Context, file *os.File) error {
 
 // netPool keeps network namespaces ready, off the path of a wake.
 type netPool struct {
-	ready chan *netns
-	stop  chan struct{}
-	done  chan struct{}
+	outfit func(*netns) error // what every one of them gets
+	ready  chan *netns
+	stop   chan struct{}
+	done   chan struct{}
 }
 
 // newNetPool starts the goroutine that fills it; close ends it.
-func newNetPool() *netPool {
-	p := &netPool{ready: make(chan *netns, netPoolSize-1), stop: make(chan struct{}), done: make(chan struct{})}
+func newNetPool(outfit func(*netns) error) *netPool {
+	p := &netPool{outfit: outfit, ready: make(chan *netns, netPoolSize-1), stop: make(chan struct{}), done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
 		_ = onThread(p.fill) // its errors come again in take
@@ -189,7 +202,7 @@ func newNetPool() *netPool {
 // memory, or of namespaces) it tries again in a second.
 func (p *netPool) fill() error {
 	for {
-		n, err := makeNetns()
+		n, err := p.make()
 		if err != nil {
 			select {
 			case <-time.After(time.Second):
@@ -215,10 +228,23 @@ func (p *netPool) take() (n *netns, err error) {
 	default:
 	}
 	err = onThread(func() error {
-		n, err = makeNetns()
+		n, err = p.make()
 		return err
 	})
 	return n, err
+}
+
+// make needs a thread that is thrown away.
+func (p *netPool) make() (*netns, error) {
+	n, err := makeNetns()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.outfit(n); err != nil {
+		n.close()
+		return nil, err
+	}
+	return n, nil
 }
 
 func (p *netPool) close() {

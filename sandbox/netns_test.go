@@ -17,7 +17,7 @@ func aNetns(t *testing.T) *netns {
 	if os.Geteuid() != 0 {
 		t.Skip("a network namespace needs root")
 	}
-	p := newNetPool()
+	p := newNetPool(alone)
 	t.Cleanup(p.close)
 	n, err := p.take()
 	if err != nil {
@@ -132,7 +132,7 @@ func TestNetPool_GivesEachOnce(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("a network namespace needs root")
 	}
-	p := newNetPool()
+	p := newNetPool(alone)
 	seen := map[uint64]bool{}
 	for range 2 * netPoolSize { // more than are ready
 		n, err := p.take()

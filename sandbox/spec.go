@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"strconv"
 	"syscall"
@@ -50,7 +51,9 @@ type Spec struct {
 
 	// The rest is for LevelNamespace and LevelSandbox.
 
-	Network Network
+	Network   Network
+	HostPorts []uint16         // ports of the host's loopback that appear on the process's own
+	Allow     []netip.AddrPort // TCP ports beside the internet; at NetworkPrivate
 
 	UID      uint32   // the tenant's own user and group
 	Hostname string   // what uname says

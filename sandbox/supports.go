@@ -4,11 +4,7 @@ package sandbox
 // that says what is missing and what to write instead: Diagnosis.Supports of
 // what the machine had when it was first asked.
 func (e *Engine) Supports(l Level) error {
-	err := e.diagnosis().Supports(l)
-	if err == nil && l != LevelProcess {
-		e.nets() // filled before the first wake
-	}
-	return err
+	return e.diagnosis().Supports(l)
 }
 
 // tryEnclosing makes once what every start above LevelProcess needs.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tenement/sandbox/egress"
 )
 
 // stage is where a new root is put together before it becomes the root.
@@ -72,7 +74,7 @@ func layoutOf(s Spec) layout {
 }
 
 // ownResolv is the resolv.conf of a tenant with a network of its own.
-const ownResolv = "nameserver 127.0.0.1\n"
+const ownResolv = "nameserver " + egress.Resolver + "\n"
 
 // showsDir reports that the working directory lies where the host's directories
 // are out of sight, and is to be shown for itself.

@@ -20,6 +20,11 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	// Most tests wait for time to pass; more of them at once than there are cores
+	// cost little.
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		f.Value.Set("6")
+	}
 	if testing.Short() {
 		fmt.Println("e2e: left out by -short")
 		return
@@ -33,6 +38,13 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (code int, err error) {
+	if inside, err := enter(); inside || err != nil {
+		if err != nil {
+			return 1, err
+		}
+		nameBinaries()
+		return m.Run(), nil
+	}
 	// Short, for a socket's path has 107 bytes at most.
 	if root, err = os.MkdirTemp("", "e2e"); err != nil {
 		return 1, err
@@ -41,7 +53,7 @@ func run(m *testing.M) (code int, err error) {
 	if repo, err = filepath.Abs("../.."); err != nil {
 		return 1, err
 	}
-	tenBinary, characterApp, goApp = filepath.Join(root, "ten"), filepath.Join(root, "character"), filepath.Join(root, "notes")
+	nameBinaries()
 	daemon := []string{"build", "-o", tenBinary}
 	if raceEnabled {
 		daemon = append(daemon, "-race")
@@ -57,14 +69,15 @@ func run(m *testing.M) (code int, err error) {
 			return 1, fmt.Errorf("cannot go %q: %w\n%s", args, err, out)
 		}
 	}
-	// Most tests wait for time to pass; more of them at once than there are cores
-	// cost little.
-	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
-		f.Value.Set("6")
+	if code, err = runEnclosed(m); err != nil {
+		return 1, err
 	}
-	code = m.Run()
 	if left := processesOf(root); len(left) > 0 {
 		return 1, fmt.Errorf("processes of the tests are left: %v", left)
 	}
 	return code, nil
+}
+
+func nameBinaries() {
+	tenBinary, characterApp, goApp = filepath.Join(root, "ten"), filepath.Join(root, "character"), filepath.Join(root, "notes")
 }
