@@ -15,6 +15,7 @@ var (
 	tenBinary    string
 	characterApp string
 	goApp        string // examples/go
+	probeApp     string
 	repo         string
 )
 
@@ -42,6 +43,7 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	tenBinary, characterApp, goApp = filepath.Join(root, "ten"), filepath.Join(root, "character"), filepath.Join(root, "notes")
+	probeApp = filepath.Join(root, "probe")
 	daemon := []string{"build", "-o", tenBinary}
 	if raceEnabled {
 		daemon = append(daemon, "-race")
@@ -50,6 +52,7 @@ func run(m *testing.M) (code int, err error) {
 		append(daemon, "./cmd/ten"),
 		{"build", "-o", characterApp, "./cmd/e2e/testdata/apps/character"},
 		{"build", "-o", goApp, "./examples/go"},
+		{"build", "-tags", "netgo,osusergo", "-o", probeApp, "./cmd/e2e/testdata/apps/probe"}, // static
 	} {
 		build := exec.Command("go", args...)
 		build.Dir = repo

@@ -47,7 +47,7 @@ var homes = map[string][]string{
 	"github.com/spf13/cobra":            {"cmd/ten"},
 	"golang.org/x/term":                 {"cmd/ten"},
 	"github.com/rs/zerolog":             {"sandbox", "actors", "edge", "cmd/ten"}, // a value that is passed on
-	"golang.org/x/sys":                  {"sandbox", "actors/journal", "actors/ledger", "actors/storage", "edge", "cmd/ten"},
+	"golang.org/x/sys":                  {"sandbox", "actors/journal", "actors/ledger", "actors/storage", "edge", "cmd/ten", "cmd/e2e"},
 	"golang.org/x/net":                  {"edge"},
 }
 
