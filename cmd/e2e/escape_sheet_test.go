@@ -14,7 +14,7 @@ type sheet struct {
 }
 
 // attackers are the columns of the table.
-var attackers = []string{"root", "process", "bwrap"}
+var attackers = []string{"root", "process", "bwrap", "namespace"}
 
 func newSheet() *sheet { return &sheet{columns: map[string]column{}} }
 
@@ -131,8 +131,8 @@ func (s *sheet) compare(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, wrong := range differences(string(text), s.render()) {
-		t.Errorf("%s is out of date: go test ./cmd/e2e -run TestEscape -update\n%s", path, wrong)
+	if wrong := differences(string(text), s.render()); len(wrong) > 0 {
+		t.Errorf("%s is out of date: go test ./cmd/e2e -run TestEscape -update\n%s", path, strings.Join(wrong, "\n"))
 	}
 }
 

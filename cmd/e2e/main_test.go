@@ -13,6 +13,7 @@ import (
 var (
 	root         string // of this run: everything that the tests write is below
 	tenBinary    string
+	apps         string // folder of the three that follow
 	characterApp string
 	goApp        string // examples/go
 	probeApp     string
@@ -42,8 +43,8 @@ func run(m *testing.M) (code int, err error) {
 	if repo, err = filepath.Abs("../.."); err != nil {
 		return 1, err
 	}
-	tenBinary, characterApp, goApp = filepath.Join(root, "ten"), filepath.Join(root, "character"), filepath.Join(root, "notes")
-	probeApp = filepath.Join(root, "probe")
+	apps = filepath.Join(root, "apps")
+	tenBinary, characterApp, goApp, probeApp = filepath.Join(root, "ten"), filepath.Join(apps, "character"), filepath.Join(apps, "notes"), filepath.Join(apps, "probe")
 	daemon := []string{"build", "-o", tenBinary}
 	if raceEnabled {
 		daemon = append(daemon, "-race")
