@@ -34,6 +34,8 @@ var daemonProbes = []probe{
 	{"memory of the daemon", "daemon", onProc(daemonOf, func(dir string, _ *target) result { return openFile(dir+"/mem", unix.O_RDWR) })},
 	{"descriptors of the daemon, by /proc", "daemon", onProc(daemonOf, func(dir string, _ *target) result { return listed(dir + "/fd") })},
 	{"root of the daemon", "daemon", onProc(daemonOf, func(dir string, _ *target) result { return listed(dir + "/root/") })},
+	{"environ of anybody in sight", "daemon", anybody(func(dir string, t *target) result { return readFile(dir+"/environ", t.DaemonSecret) })},
+	{"files by the root of anybody in sight", "daemon", anybody(func(dir string, t *target) result { return readFile(dir+"/root"+t.Config, "[settings]") })},
 	{"ptrace of the daemon", "daemon", func(t *target) result { return trace(t.Daemon) }},
 	{"signal to the daemon", "daemon", func(t *target) result { return onProcess(t.Daemon, unix.Kill(t.Daemon.Pid, 0)) }},
 	{"descriptors of the daemon, by pidfd", "daemon", func(t *target) result {
@@ -70,6 +72,24 @@ var daemonProbes = []probe{
 		return askAPI(gateway, t)
 	}},
 	{"credentials of somebody else on a socket", "api", forgeCredentials},
+}
+
+// anybody tries something on every process that /proc shows, process 1 of the
+// tenant's own included.
+func anybody(try func(dir string, t *target) result) func(*target) result {
+	return func(t *target) result {
+		dirs, err := filepath.Glob("/proc/[0-9]*")
+		if err != nil || len(dirs) == 0 {
+			return broken("/proc shows nobody: %v", err)
+		}
+		own := fmt.Sprintf("/proc/%d", os.Getpid())
+		for _, dir := range dirs {
+			if r := try(dir, t); r.Open && dir != own {
+				return r
+			}
+		}
+		return closed("none of %d", len(dirs))
+	}
 }
 
 // strangeDescriptors lists what this program was born with besides its three

@@ -1,0 +1,208 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// grace is how long a tenant has to end by itself.
+const grace = 5 * time.Second
+
+// hostile is a tenant that does its worst once it is asked to.
+type hostile struct {
+	play   string
+	more   string // lines of TOML
+	worst  func(d *daemon, spaceID string) bool
+	quick  bool // ends at once when told to
+	killed bool // the kernel ends it in the middle of it
+}
+
+// hostiles are the tenants of faults.md that want what others need. What each
+// limit by itself does is said in limits_test.go.
+var hostiles = map[string]hostile{
+	"fork bomb":       {play: "bombs", more: "pids_limit = 64", worst: func(_ *daemon, space string) bool { return len(membersOf(space)) >= 60 }},
+	"memory hog":      {play: "eats-memory", more: "memory_limit_mb = 64\nrestart = \"never\"", killed: true, worst: func(d *daemon, _ string) bool { return d.instances()["web:one"].Pid == 0 }},
+	"descriptor hog":  {play: "opens-files", more: "open_files = 256", worst: gone("done", "too many open files"), quick: true},
+	"CPU burner":      {play: "burns", more: "cpu_limit = 0.5", worst: gone("done", "busy"), quick: true},
+	"log flooder":     {play: "floods 300", worst: gone("flooded", ""), quick: true},
+	"log chatterer":   {play: "chatters 300000", worst: gone("chattered", ""), quick: true},
+	"10 000 zombies":  {play: "zombies 5000", more: "pids_limit = 12000\nstartup_timeout = 120\nrequest_timeout = 120", worst: func(_ *daemon, space string) bool { return len(membersOf(space)) >= 5000 }, quick: true},
+	"ignores SIGTERM": {play: "ignores-term", worst: func(*daemon, string) bool { return true }},
+	"forked away": {play: "forks-away ignores", worst: func(d *daemon, _ string) bool {
+		return d.tenantFile("web", "one", "lingers") != ""
+	}},
+}
+
+// gone waits for the note that a character leaves in its directory.
+func gone(file, text string) func(*daemon, string) bool {
+	return func(d *daemon, _ string) bool {
+		_, err := os.Stat(filepath.Join(d.data, "web", "one", file))
+		return err == nil && strings.Contains(d.tenantFile("web", "one", file), text)
+	}
+}
+
+// enclosed gives a service at level namespace that runs a program of APPS.
+func enclosed(service, command, more string) string {
+	return fmt.Sprintf("\n[service.%s]\ncommand = %q\nisolation = \"namespace\"\nworkdir = \"APPS\"\napex = \"none\"\n%s\n", service, command, more)
+}
+
+// enclosedControl is the neighbour that must never notice anything.
+var enclosedControl = enclosed("control", "GOAPP", "listen = \"unix\"")
+
+func TestHostile_NeighboursNeverNotice(t *testing.T) {
+	t.Parallel()
+	requireRoot(t, "level namespace does")
+	for name, h := range hostiles {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := launch(t, setup{services: enclosedControl + enclosed("web", "CHARACTER "+h.play, "listen = \"unix\"\n"+h.more)})
+			d.meet(h)
+		})
+	}
+}
+
+// meet has the hostile tenant do its worst beside the neighbour, and ends it.
+func (d *daemon) meet(h hostile) {
+	d.t.Helper()
+	base := d.restingFds()
+	quiet := d.neighbour()
+	d.want(200, "web", "one", "/")
+	pid := d.instances()["web:one"].Pid
+	space := pidNamespaceOf(pid)
+	if space == "" || space == pidNamespaceOf(os.Getpid()) {
+		d.t.Fatalf("process %d has no pid namespace of its own: %q", pid, space)
+	}
+	d.noteCgroups()
+	if r, err := d.try("GET", d.host("web", "one"), "/cue", ""); !h.killed && (err != nil || r.status != 200 && r.status != 404) {
+		d.t.Fatalf("the cue: %v %d %s", err, r.status, r.body)
+	}
+	eventually(d.t, "it does its worst", 120*time.Second, func() bool { return h.worst(d, space) })
+	for range 25 { // and the neighbour lives beside it
+		d.want(200, "control", "one", "/")
+	}
+	began := time.Now()
+	d.must("stop", "web:one")
+	took := time.Since(began)
+	if left := membersOf(space); len(left) > 0 {
+		d.t.Errorf("%d processes are left when stop has returned: %v", len(left), left)
+	}
+	allowed := grace + time.Second
+	if h.quick || h.killed {
+		allowed = time.Second
+	}
+	d.t.Logf("stop took %v", took)
+	if slack := 5 * allowed; took > slack { // the machine is shared
+		d.t.Errorf("stop took %v, want %v", took, allowed)
+	}
+	quiet()
+	d.checkFds(base)
+	if n := zombiesOf(d.cmd.Process.Pid); n > 0 {
+		d.t.Errorf("the daemon has %d zombies", n)
+	}
+}
+
+// pidNamespaceOf names the pid namespace of a process; "" when it is gone.
+func pidNamespaceOf(pid int) string {
+	name, _ := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid))
+	return name
+}
+
+// membersOf lists the processes of a pid namespace, zombies included.
+func membersOf(space string) (members []int) {
+	for _, pid := range pids() {
+		if pidNamespaceOf(pid) == space {
+			members = append(members, pid)
+		}
+	}
+	return members
+}
+
+// F14 at level namespace: a tenant fills the disk that all of them share.
+func TestHostile_DiskFiller(t *testing.T) {
+	t.Parallel()
+	requireRoot(t, "it mounts a small tmpfs")
+	d := prepare(t, setup{services: enclosedControl + enclosed("web", "CHARACTER fills-disk", "listen = \"unix\"")})
+	if err := os.MkdirAll(d.data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	d.setup.wrap = []string{"unshare", "--mount", "--propagation", "private", "--", "sh", "-c", `mount -t tmpfs -o size=24m,mode=700 tmpfs "$0" && exec "$@"`, d.data}
+	d.start()
+	quiet := d.neighbour()
+	d.want(200, "web", "one", "/")
+	space := pidNamespaceOf(d.instances()["web:one"].Pid)
+	d.noteCgroups()
+	d.want(200, "web", "one", "/cue")
+	disk := fmt.Sprintf("/proc/%d/root%s", d.cmd.Process.Pid, d.data)
+	eventually(t, "the disk is full", 60*time.Second, func() bool {
+		var s syscall.Statfs_t
+		return syscall.Statfs(disk, &s) == nil && s.Bavail == 0
+	})
+	for range 25 {
+		d.want(200, "control", "one", "/")
+	}
+	d.must("stop", "web:one")
+	if left := membersOf(space); len(left) > 0 {
+		t.Errorf("processes are left: %v", left)
+	}
+	quiet()
+	d.must("forget", "web:one", "--delete-data")
+	d.want(200, "web", "two", "/")
+}
+
+// F20: whatever links a tenant lays where the daemon works for it, nothing
+// outside is written, owned, read or removed.
+func TestHostile_LinksLeadNowhere(t *testing.T) {
+	t.Parallel()
+	requireRoot(t, "level namespace does")
+	for _, level := range levels {
+		t.Run(level, func(t *testing.T) {
+			t.Parallel()
+			d := prepare(t, setup{})
+			folder := filepath.Join(d.dir, "precious")
+			file := filepath.Join(folder, "file")
+			if err := os.Mkdir(folder, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			service := enclosed("web", "CHARACTER plants "+file, "listen = \"unix\"")
+			d.writeConfig(setup{services: control + strings.ReplaceAll(service, `"namespace"`, fmt.Sprintf("%q", level))})
+			d.start()
+			before := stateOf(t, folder) + stateOf(t, file)
+			for range 3 { // it may be refused, but by the daemon, and nobody else
+				if r, err := d.try("GET", d.host("web", "one"), "/", ""); err != nil || r.status != 200 && r.status != 503 && r.status != 504 {
+					t.Errorf("%v %d %s", err, r.status, r.body)
+				}
+				d.must("restart", "web:one")
+				d.want(200, "control", "one", "/")
+			}
+			d.must("stop", "web:one")
+			d.must("forget", "web:one", "--delete-data")
+			if after := stateOf(t, folder) + stateOf(t, file); after != before {
+				t.Errorf("what is somebody else's was %s and is %s", before, after)
+			}
+			if text, err := os.ReadFile(file); err != nil || string(text) != "precious" {
+				t.Errorf("it reads %q: %v", text, err)
+			}
+			if _, err := os.Stat(filepath.Join(d.data, "web", "one")); !os.IsNotExist(err) {
+				t.Errorf("its directory is still there: %v", err)
+			}
+		})
+	}
+}
+
+// stateOf tells all that is not to change.
+func stateOf(t *testing.T, path string) string {
+	t.Helper()
+	var s syscall.Stat_t
+	if err := syscall.Lstat(path, &s); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("[%o %d:%d %d links, %d bytes, changed %d.%d]", s.Mode, s.Uid, s.Gid, s.Nlink, s.Size, s.Ctim.Sec, s.Ctim.Nsec)
+}
