@@ -45,11 +45,6 @@ var characters = map[string]func(){
 	"floods":       func() { go flood(); serve() },
 	"chatters":     func() { go chatter(); serve() },
 	"escapes":      func() { go escapes(); serve() },
-	"bombs":        func() { onCue(bomb) },
-	"eats-memory":  func() { onCue(eatMemory) },
-	"opens-files":  func() { onCue(openFiles) },
-	"burns":        func() { onCue(burn) },
-	"fills-disk":   func() { onCue(fillDisk) },
 	"plants":       func() { plant(); serve() },
 }
 
