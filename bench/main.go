@@ -12,7 +12,8 @@ import (
 
 // suites is what can be measured, by name.
 var suites = map[string]func(*bench) error{
-	"first": first,
+	"first":   first,
+	"hostile": hostileSuite,
 }
 
 // bench is one run: where it works, how thorough it is, and what it found.
