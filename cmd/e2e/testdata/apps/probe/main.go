@@ -34,7 +34,7 @@ func main() {
 	case "victim":
 		victim()
 	case "run":
-		print(json.NewEncoder(os.Stdout).Encode(runAll(os.Stdin)))
+		print(json.NewEncoder(os.Stdout).Encode(runAll(os.Stdin, nil)))
 	case "one":
 		print(json.NewEncoder(os.Stdout).Encode(runOne(os.Args[2], os.Stdin)))
 	case "whoami": // what a setuid copy of this program is asked
@@ -71,14 +71,21 @@ func serve() {
 	})
 	http.HandleFunc("POST /run", func(w http.ResponseWriter, r *http.Request) {
 		os.Setenv(inheritedVariable, inherited)
-		json.NewEncoder(w).Encode(runAll(r.Body))
+		c, _ := r.Context().Value(connection{}).(net.Conn)
+		json.NewEncoder(w).Encode(runAll(r.Body, c))
 	})
-	log.Fatal(http.Serve(listen(), nil))
+	server := http.Server{ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+		return context.WithValue(ctx, connection{}, c)
+	}}
+	log.Fatal(server.Serve(listen()))
 }
+
+// connection is the key under which a request has the daemon's connection.
+type connection struct{}
 
 // runAll makes every attempt in a process of its own, so that none spoils the
 // next, whether it is killed, hangs or gets out.
-func runAll(targets io.Reader) []result {
+func runAll(targets io.Reader, daemon net.Conn) []result {
 	if _, told := os.LookupEnv(inheritedVariable); !told {
 		os.Setenv(inheritedVariable, strangeDescriptors())
 	}
@@ -86,20 +93,28 @@ func runAll(targets io.Reader) []result {
 	if err != nil {
 		log.Fatal(err)
 	}
+	peer := peerOf(daemon, text)
+	if peer != nil {
+		defer peer.Close()
+	}
 	results := make([]result, 0, len(probes))
 	for _, p := range probes {
-		r := runApart(p.name, string(text))
+		r := runApart(p.name, string(text), peer)
 		r.Name, r.Area = p.name, p.area
 		results = append(results, r)
 	}
 	return results
 }
 
-func runApart(name, targets string) result {
+func runApart(name, targets string, peer *os.File) result {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", "one", name)
 	cmd.Stdin = strings.NewReader(targets)
+	if peer != nil {
+		cmd.ExtraFiles = []*os.File{peer} // becomes peerDescriptor
+		cmd.Env = append(os.Environ(), peerVariable+"=yes")
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()

@@ -30,7 +30,7 @@ var networkProbes = []probe{
 	}},
 	{"firewall rules", "network", func(*target) result {
 		const list = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETTABLE
-		return attempt(netlink(unix.NETLINK_NETFILTER, message(list, unix.NLM_F_DUMP, []byte{0, 0, 0, 0})))
+		return attempt(netlink(unix.NETLINK_NETFILTER, message(list, unix.NLM_F_DUMP, []byte{0, 0, 0, 0})), unix.EPROTONOSUPPORT)
 	}},
 }
 

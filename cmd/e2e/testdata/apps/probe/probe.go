@@ -19,7 +19,7 @@ type probe struct {
 }
 
 // probes is everything that is tried, in the order of the table.
-var probes = slices.Concat(tenantProbes, daemonProbes, networkProbes, hostProbes, privilegeProbes, namespaceProbes, kernelProbes, machineProbes)
+var probes = slices.Concat(tenantProbes, daemonProbes, peerProbes, networkProbes, hostProbes, privilegeProbes, namespaceProbes, kernelProbes, foreignProbes, machineProbes)
 
 // result is what an attempt came to. One that failed in a way that no barrier
 // explains is broken: it says nothing.
