@@ -36,6 +36,8 @@ var daemonProbes = []probe{
 	{"root of the daemon", "daemon", onProc(daemonOf, func(dir string, _ *target) result { return listed(dir + "/root/") })},
 	{"environ of anybody in sight", "daemon", anybody(func(dir string, t *target) result { return readFile(dir+"/environ", t.DaemonSecret) })},
 	{"files by the root of anybody in sight", "daemon", anybody(func(dir string, t *target) result { return readFile(dir+"/root"+t.Config, "[settings]") })},
+	{"mount namespace of the daemon", "daemon", onProc(daemonOf, func(dir string, _ *target) result { return join(dir+"/ns/mnt", unix.CLONE_NEWNS) })},
+	{"network namespace of the daemon", "daemon", onProc(daemonOf, func(dir string, _ *target) result { return join(dir+"/ns/net", unix.CLONE_NEWNET) })},
 	{"ptrace of the daemon", "daemon", func(t *target) result { return trace(t.Daemon) }},
 	{"signal to the daemon", "daemon", func(t *target) result { return onProcess(t.Daemon, unix.Kill(t.Daemon.Pid, 0)) }},
 	{"descriptors of the daemon, by pidfd", "daemon", func(t *target) result {

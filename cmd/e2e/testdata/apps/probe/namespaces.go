@@ -27,8 +27,6 @@ var namespaceProbes = []probe{
 	{"clone3, user", "kernel", clones3(unix.CLONE_NEWUSER)},
 	{"clone3, mount", "kernel", clones3(unix.CLONE_NEWNS)},
 	{"clone3, into a cgroup", "kernel", cloneIntoCgroup},
-	{"setns, mount namespace of the daemon", "daemon", onProc(daemonOf, func(dir string, _ *target) result { return join(dir+"/ns/mnt", unix.CLONE_NEWNS) })},
-	{"setns, network namespace of the daemon", "daemon", onProc(daemonOf, func(dir string, _ *target) result { return join(dir+"/ns/net", unix.CLONE_NEWNET) })},
 	{"setns, by pidfd", "kernel", func(t *target) result {
 		fd, err := unix.PidfdOpen(os.Getpid(), 0)
 		if err != nil {
