@@ -136,7 +136,14 @@ func needsLevel(t *testing.T, level string) {
 }
 
 // plainPath is what a service manager gives: no interpreter in somebody's home.
-const plainPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+// runsc is wherever CI has put it.
+func plainPath() string {
+	path := "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	if runsc, err := exec.LookPath("runsc"); err == nil {
+		path += ":" + filepath.Dir(runsc)
+	}
+	return path
+}
 
 // setup runs the app as service notes at a level.
 func (a realApp) setup(t *testing.T, level string, idle int) setup {
@@ -151,7 +158,7 @@ func (a realApp) setup(t *testing.T, level string, idle int) setup {
 		toml += "\nworkdir = \"APPS\"" // elsewhere a program is seen only where it is named
 	}
 	return setup{
-		env:      []string{plainPath},
+		env:      []string{plainPath()},
 		services: fmt.Sprintf("[service.notes]\nisolation = %q\nidle_timeout = %d\napex = \"none\"\n%s", level, idle, toml),
 	}
 }

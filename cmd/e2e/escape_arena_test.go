@@ -258,10 +258,6 @@ func (a *arena) describe() {
 		a.t.Logf("what the victim could not make: %v", found.Missing)
 	}
 	victim := a.instances()["victim:one"]
-	var owner unix.Stat_t
-	if err := unix.Stat(fmt.Sprintf("/proc/%d", victim.Pid), &owner); err != nil {
-		a.t.Fatal(err)
-	}
 	devices := map[string]uint64{a.dir: 0, "/etc": 0, "/usr/local/bin": 0}
 	for dir := range devices {
 		var s unix.Stat_t
@@ -271,31 +267,13 @@ func (a *arena) describe() {
 		devices[dir] = s.Dev
 	}
 	a.sent = map[string]any{
-		"Nonce": a.nonce, "Secret": a.secret(), "DaemonSecret": a.daemonSecret(),
+		"Kernel": kernel(), "Nonce": a.nonce, "Secret": a.secret(), "DaemonSecret": a.daemonSecret(),
 		"Daemon": identity(a.cmd.Process.Pid), "Victim": identity(victim.Pid), "Init": identity(1),
 		"DataDir": a.data, "RunDir": a.runDir, "Config": a.config, "AppDir": a.app,
-		"VictimUID": owner.Uid, "VictimGroups": cgroupDirs(victim.Pid), "VictimSocket": a.variable(victim.Pid, "SOCKET_PATH"),
-		"VictimPort": portNumber(a.variable(victim.Pid, "PORT")), "Found": all, "APIPort": apiPort, "HostPort": machinePort,
+		"VictimGroups": cgroupDirs(victim.Pid), "Found": all, "APIPort": apiPort, "HostPort": machinePort,
 		"HostAddress": machineAddress, "Elsewhere": elsewhere, "HostSocket": a.machineSocket(),
 		"HostAbstract": "machine-" + a.nonce, "Disk": devices[a.dir], "Devices": devices,
 	}
-}
-
-// variable reads a process's environment.
-func (a *arena) variable(pid int, name string) string {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	for _, entry := range strings.Split(string(text), "\x00") {
-		if value, ok := strings.CutPrefix(entry, name+"="); ok {
-			return value
-		}
-	}
-	a.t.Fatalf("process %d has no %s", pid, name)
-	return ""
-}
-
-func portNumber(text string) (n int) {
-	fmt.Sscan(text, &n)
-	return n
 }
 
 // identity is a pid with the start time that makes it one process.
@@ -326,7 +304,8 @@ func cgroupDirs(pid int) (dirs []string) {
 // attempted is one line of what the probe reports.
 type attempted struct {
 	Name, Area, Detail string
-	Open, Broken       bool
+	Open, Broken, Own  bool
+	Inner              bool // open, and leads only about in a kernel of the tenant's own
 }
 
 // fromTenant lets the attacker among the tenants try everything.

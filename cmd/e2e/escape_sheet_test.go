@@ -14,7 +14,7 @@ type sheet struct {
 }
 
 // attackers are the columns of the table.
-var attackers = []string{"root", "process", "bwrap", "namespace"}
+var attackers = []string{"root", "process", "bwrap", "namespace", "sandbox"}
 
 func newSheet() *sheet { return &sheet{columns: map[string]column{}} }
 
@@ -49,6 +49,8 @@ func (s *sheet) cell(attacker, name string) string {
 		return "?"
 	case r.Open:
 		return "open"
+	case r.Inner:
+		return "own"
 	}
 	return "·"
 }
@@ -57,7 +59,8 @@ const preface = `# Isolation, tried
 
 What a tenant can get at, found by trying: each line is one attempt by ` + "`cmd/e2e/testdata/apps/probe`" + `, made as
 a tenant of each level, by root beside the daemon (what nothing stops), and by an ordinary user behind
-bubblewrap with the command line of its manual and no network. "open" means that it worked.
+bubblewrap with the command line of its manual and no network. "open" means that it worked, "own"
+that it worked inside gVisor's kernel, which nobody else shares.
 
 Written by ` + "`go test ./cmd/e2e -run TestEscape -update`" + `, checked by the same test without ` + "`-update`" + `.
 Linux %s. The metadata address, private networks and the machine's own ports are stand-ins in network

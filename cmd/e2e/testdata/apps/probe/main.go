@@ -20,6 +20,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func main() {
@@ -136,6 +138,15 @@ func runApart(name, targets string, peer *os.File) result {
 	return broken("cannot run: %v", err)
 }
 
+// kernel names the one that answers this program.
+func kernel() string {
+	var names unix.Utsname
+	if err := unix.Uname(&names); err != nil {
+		log.Fatal(err)
+	}
+	return unix.ByteSliceToString(names.Release[:]) + " " + unix.ByteSliceToString(names.Version[:])
+}
+
 func runOne(name string, targets io.Reader) result {
 	var t target
 	if err := json.NewDecoder(targets).Decode(&t); err != nil {
@@ -143,7 +154,9 @@ func runOne(name string, targets io.Reader) result {
 	}
 	for _, p := range probes {
 		if p.name == name {
-			return p.try(&t)
+			r := p.try(&t)
+			r.Own = t.Kernel != "" && kernel() != t.Kernel
+			return r
 		}
 	}
 	return broken("no such probe")

@@ -22,7 +22,7 @@ var privilegeProbes = []probe{
 	{"setgid", "privileges", func(*target) result { return attempt(inChild(unix.SYS_SETRESGID, 0, 0, 0), unix.EINVAL) }},
 	{"setgroups", "privileges", func(*target) result { return attempt(inChild(unix.SYS_SETGROUPS, 0, 0)) }},
 	{"become the other tenant's user", "privileges", func(t *target) result {
-		return attempt(inChild(unix.SYS_SETRESUID, uintptr(t.VictimUID), uintptr(t.VictimUID), uintptr(t.VictimUID)), unix.EINVAL)
+		return attempt(inChild(unix.SYS_SETRESUID, uintptr(t.Found.UID), uintptr(t.Found.UID), uintptr(t.Found.UID)), unix.EINVAL)
 	}},
 	{"setuid program of the app's", "privileges", func(t *target) result { return elevates(filepath.Join(t.AppDir, "setuid")) }},
 	{"program with file capabilities", "privileges", func(t *target) result { return elevates(filepath.Join(t.AppDir, "capable")) }},

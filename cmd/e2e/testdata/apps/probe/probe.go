@@ -28,19 +28,18 @@ type result struct {
 	Area   string `json:"area"`
 	Open   bool   `json:"open"`
 	Broken bool   `json:"broken,omitempty"`
+	Own    bool   `json:"own,omitempty"` // not the machine's kernel answered, but the tenant's own
 	Detail string `json:"detail"`
 }
 
 // target is what the test tells about the world outside.
 type target struct {
+	Kernel                      string // of the machine: release and version
 	Nonce, Secret, DaemonSecret string
 	Daemon, Victim, Init        process
 	DataDir, RunDir, Config     string
-	AppDir                      string // of the probe and its setuid copies
-	VictimUID                   int
+	AppDir                      string   // of the probe and its setuid copies
 	VictimGroups                []string // directories of its cgroups, as the host sees them
-	VictimSocket                string   // its SOCKET_PATH
-	VictimPort                  int      // its PORT
 	Found                       victimTargets
 	APIPort, HostPort           int
 	HostAddress                 string // of the daemon's machine, not loopback
@@ -111,7 +110,14 @@ func openFile(path string, flags int) result {
 	if err != nil {
 		return attempt(err, append(absences, unix.ENXIO, unix.ENODEV)...)
 	}
-	unix.Close(fd)
+	defer unix.Close(fd)
+	var s unix.Stat_t
+	if err := unix.Fstat(fd, &s); err != nil {
+		return broken("%v", err)
+	}
+	if s.Mode&unix.S_IFMT == unix.S_IFCHR && s.Rdev == unix.Mkdev(1, 3) {
+		return closed("/dev/null lies over it")
+	}
 	return opened("opened %s", path)
 }
 

@@ -67,12 +67,12 @@ var tenantProbes = []probe{
 	}},
 	{"names of other tenants", "tenants", func(t *target) result { return listedWith(filepath.Join(t.DataDir, "victim"), "one") }},
 	{"Unix socket of another", "tenants", func(t *target) result {
-		return greeted(dial("unix", t.VictimSocket, "GET / HTTP/1.0\r\n\r\n"), "victim")
+		return greeted(dial("unix", t.Found.Socket, "GET / HTTP/1.0\r\n\r\n"), "victim")
 	}},
 	{"output pipe of another", "tenants", func(t *target) result {
-		pipes, _ := filepath.Glob(filepath.Join(filepath.Dir(t.VictimSocket), "*.out"))
+		pipes, _ := filepath.Glob(filepath.Join(filepath.Dir(t.Found.Socket), "*.out"))
 		if len(pipes) == 0 {
-			return closed("no pipe is to be seen in %s", filepath.Dir(t.VictimSocket))
+			return closed("no pipe is to be seen in %s", filepath.Dir(t.Found.Socket))
 		}
 		return openFile(pipes[0], unix.O_WRONLY)
 	}},
@@ -80,7 +80,7 @@ var tenantProbes = []probe{
 		return greeted(dial("unix", "@"+t.Found.Abstract, ""), t.Secret)
 	}},
 	{"PORT of another", "tenants", func(t *target) result {
-		return greeted(dial("tcp", fmt.Sprintf("127.0.0.1:%d", t.VictimPort), "GET / HTTP/1.0\r\n\r\n"), "victim")
+		return greeted(dial("tcp", fmt.Sprintf("127.0.0.1:%d", t.Found.OwnPort), "GET / HTTP/1.0\r\n\r\n"), "victim")
 	}},
 	{"other ports of another", "tenants", func(t *target) result {
 		all := append([]string{"127.0.0.1"}, t.Found.Addresses...)
@@ -184,10 +184,10 @@ func onProcess(p process, err error) result {
 }
 
 func ownUser(t *target) result {
-	if t.VictimUID == os.Getuid() {
-		return opened("both are user %d", t.VictimUID)
+	if t.Found.UID == os.Getuid() {
+		return opened("both are user %d", t.Found.UID)
 	}
-	return closed("%d, the other is %d", os.Getuid(), t.VictimUID)
+	return closed("%d, the other is %d", os.Getuid(), t.Found.UID)
 }
 
 func listed(dir string) result { return listedWith(dir, "") }

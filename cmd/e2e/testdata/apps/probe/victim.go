@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -20,6 +21,9 @@ import (
 // victimTargets is what a victim says about itself, for others to go for. What
 // its own enclosure did not let it make is in Missing.
 type victimTargets struct {
+	UID       int
+	Socket    string   // its SOCKET_PATH
+	OwnPort   int      // its PORT
 	Address   uintptr  // of the secret in its memory
 	Port      int      // a second port, on every address
 	Addresses []string // of its network
@@ -39,8 +43,9 @@ var secretInMemory [64]byte
 func victim() {
 	nonce, secret := os.Args[2], os.Getenv("SECRET")
 	copy(secretInMemory[:], secret)
+	port, _ := strconv.Atoi(os.Getenv("PORT"))
 	v := &victimTargets{
-		Address: uintptr(unsafe.Pointer(&secretInMemory)), Abstract: "victim-" + nonce, Queue: "victim-" + nonce,
+		UID: os.Getuid(), Socket: os.Getenv("SOCKET_PATH"), OwnPort: port, Address: uintptr(unsafe.Pointer(&secretInMemory)), Abstract: "victim-" + nonce, Queue: "victim-" + nonce,
 		File: "victim-" + nonce, Key: keyOf(nonce), Missing: map[string]string{},
 	}
 	v.share(secret)
