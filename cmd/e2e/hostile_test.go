@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -175,7 +176,7 @@ func TestHostile_LinksLeadNowhere(t *testing.T) {
 				t.Fatal(err)
 			}
 			service := enclosed("web", "CHARACTER plants "+file, "listen = \"unix\"")
-			d.writeConfig(setup{services: control + strings.ReplaceAll(service, `"namespace"`, fmt.Sprintf("%q", level))})
+			d.writeConfig(setup{settings: "backoff_base_ms = 0\nmax_restarts = 1000", services: control + strings.ReplaceAll(service, `"namespace"`, fmt.Sprintf("%q", level))})
 			d.start()
 			before := stateOf(t, folder) + stateOf(t, file)
 			for range 3 { // it may be refused, but by the daemon, and nobody else
@@ -198,6 +199,81 @@ func TestHostile_LinksLeadNowhere(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(d.data, "web", "one")); !os.IsNotExist(err) {
 				t.Errorf("its directory is still there: %v", err)
 			}
+		})
+	}
+}
+
+// A tenant's run directory lies where those of all others do, and the daemon's
+// own records. One that fills it leaves room for them.
+func TestHostile_AFullRunDirectoryIsItsOwn(t *testing.T) {
+	t.Parallel()
+	for _, level := range levels[1:] {
+		t.Run(level, func(t *testing.T) {
+			t.Parallel()
+			needsLevel(t, level)
+			service := enclosed("web", "CHARACTER crams", "listen = \"unix\"\nrequest_timeout = 120")
+			d := prepare(t, setup{services: enclosedControl + strings.ReplaceAll(service, `"namespace"`, fmt.Sprintf("%q", level))})
+			if err := os.MkdirAll(d.runDir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			mounted := exec.Command("mount", "-t", "tmpfs", "-o", "size=8m,nr_inodes=1000,mode=700", "e2e", d.runDir)
+			if out, err := mounted.CombinedOutput(); err != nil {
+				t.Fatalf("cannot mount a tmpfs: %v: %s", err, out)
+			}
+			defer func() {
+				if d.running() {
+					d.terminate()
+				}
+				if err := syscall.Unmount(d.runDir, 0); err != nil {
+					t.Errorf("the run directory is still in use: %v", err)
+					syscall.Unmount(d.runDir, syscall.MNT_DETACH)
+				}
+			}()
+			d.start()
+			quiet := d.neighbour()
+			r := d.want(200, "web", "one", "/cram")
+			t.Log(r.body)
+			d.want(200, "control", "two", "/") // a start needs room for its pipes and its record
+			d.must("restart", "control:one")
+			d.want(200, "control", "one", "/")
+			quiet()
+			d.must("stop", "web:one")
+			d.want(200, "web", "one", "/")
+		})
+	}
+}
+
+// The daemon may connect where a tenant must not: to the control socket, which
+// asks for no token. It does not do it in a tenant's place.
+func TestHostile_ASwappedSocketLeadsNowhere(t *testing.T) {
+	t.Parallel()
+	for _, level := range levels[1:] {
+		t.Run(level, func(t *testing.T) {
+			t.Parallel()
+			needsLevel(t, level)
+			service := enclosed("web", "CHARACTER swaps DIR/run/ctl.sock", "listen = \"unix\"\nrestart = \"always\"")
+			d := launch(t, setup{settings: "backoff_base_ms = 0\nmax_restarts = 1000", services: control + strings.ReplaceAll(service, `"namespace"`, fmt.Sprintf("%q", level))})
+			d.want(200, "web", "one", "/cue")
+			var own, refused int
+			for n := range 320 {
+				if n == 300 {
+					d.want(200, "web", "one", "/stay")
+				}
+				r, err := d.try("GET", d.host("web", "one"), "/api/instances", "")
+				switch {
+				case err == nil && r.status == 200 && r.body == "my own":
+					own++
+				case err == nil && r.status >= 500:
+					refused++
+				default:
+					t.Fatalf("a visitor of the tenant's got %v %d %q", err, r.status, r.body)
+				}
+			}
+			t.Logf("%d visits were served, %d met the link", own, refused)
+			if refused == 0 {
+				t.Error("no visit met the link: nothing was tried")
+			}
+			d.want(200, "control", "one", "/")
 		})
 	}
 }

@@ -46,6 +46,8 @@ var characters = map[string]func(){
 	"chatters":     func() { go chatter(); serve() },
 	"escapes":      func() { go escapes(); serve() },
 	"plants":       func() { plant(); serve() },
+	"swaps":        swap,
+	"crams":        cram,
 }
 
 // argument gives the n-th argument after the program, or "".
