@@ -42,6 +42,7 @@ func plant() {
 // the time from /cue on; after /stay it stays a link. Every visit has a
 // connection of its own.
 func swap() {
+	record()
 	l := listen()
 	socket := os.Getenv("SOCKET_PATH")
 	other := socket + ".other"
