@@ -28,7 +28,7 @@ type hostile struct {
 	play string // argument of the character
 	cue  string // path that makes it begin; "" = it has begun when it serves
 	more string // lines of TOML
-	late bool   // it ends only when the grace is over
+	late bool   // a request of its own is waited for, or it ends only when the grace is over
 }
 
 var hostiles = []hostile{
@@ -36,9 +36,9 @@ var hostiles = []hostile{
 	{name: "fork bomb", play: "serves", cue: "/bomb", more: "pids_limit = 256"},
 	{name: "memory hog", play: "serves", cue: "/eat", more: "memory_limit_mb = 128"},
 	{name: "descriptor hog", play: "serves", cue: "/open", more: "open_files = 256"},
-	{name: "CPU burner", play: "serves", cue: "/burn?for=120s"},
-	{name: "CPU burner, cpu_limit = 0.5", play: "serves", cue: "/burn?for=120s", more: "cpu_limit = 0.5"},
-	{name: "disk filler", play: "serves", cue: "/fill?mb=1024"},
+	{name: "CPU burner", play: "serves", cue: "/burn?for=120s", late: true},
+	{name: "CPU burner, cpu_limit = 0.5", play: "serves", cue: "/burn?for=120s", more: "cpu_limit = 0.5", late: true},
+	{name: "disk filler", play: "serves", cue: "/fill?mb=1024", late: true},
 	{name: "log flooder", play: "floods 2000"},
 	{name: "log chatterer", play: "chatters 3000000"},
 	{name: "10 000 zombies", play: "zombies 10000", more: "pids_limit = 12000\nstartup_timeout = 120\nrequest_timeout = 120"},
