@@ -12,8 +12,9 @@ import (
 
 // suites is what can be measured, by name.
 var suites = map[string]func(*bench) error{
-	"first": first,
-	"edge":  edge,
+	"first":   first,
+	"edge":    edge,
+	"hostile": hostileSuite,
 }
 
 // bench is one run: where it works, how thorough it is, and what it found.

@@ -1,11 +1,13 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,9 +19,12 @@ type realApp struct {
 	modules []string // of the python that runs gunicorn
 	toml    string
 	files   bool // serves files and takes no POST
+	checks  bool // has /checks, which uses whatever its language has
 }
 
-// realApps: two listen on a socket, three on PORT, one on what it is handed.
+// levels are where every app has to live.
+var levels = []string{"process", "namespace", "sandbox"}
+
 var realApps = map[string]realApp{
 	"python3 http.server on PORT": {
 		needs: []string{"python3"}, files: true,
@@ -41,7 +46,31 @@ var realApps = map[string]realApp{
 	"Go net/http on PORT": {toml: "command = \"GOAPP\"\nlisten = \"tcp\""},
 	"php -S on PORT": {
 		needs: []string{"php"},
-		toml:  "command = \"php -S 127.0.0.1:{port} index.php\"\nlisten = \"tcp\"\nworkdir = \"REPO/cmd/e2e/testdata/apps/php\"",
+		toml:  "command = \"php -S 127.0.0.1:{port} index.php\"\nlisten = \"tcp\"\nworkdir = \"TESTAPPS/php\"",
+	},
+	"python with threads, processes and SQLite on PORT": {
+		needs: []string{"python3"}, checks: true,
+		toml: "command = \"python3 everything.py\"\nlisten = \"tcp\"\nworkdir = \"TESTAPPS/python\"",
+	},
+	"python with threads, processes and SQLite on a socket": {
+		needs: []string{"python3"}, checks: true,
+		toml: "command = \"python3 everything.py\"\nlisten = \"unix\"\nworkdir = \"TESTAPPS/python\"",
+	},
+	"node with workers and a native module on PORT": {
+		needs: []string{"node", "gcc"}, checks: true,
+		toml: "command = \"node everything.js\"\nlisten = \"tcp\"\nworkdir = \"APPS/node\"",
+	},
+	"node with workers and a native module on a socket": {
+		needs: []string{"node", "gcc"}, checks: true,
+		toml: "command = \"node everything.js\"\nlisten = \"unix\"\nworkdir = \"APPS/node\"",
+	},
+	"puma on PORT": {
+		needs: []string{"puma"}, checks: true,
+		toml: "command = \"puma -b tcp://127.0.0.1:{port} config.ru\"\nlisten = \"tcp\"\nworkdir = \"TESTAPPS/ruby\"",
+	},
+	"puma on a socket": {
+		needs: []string{"puma"}, checks: true,
+		toml: "command = \"puma -b unix://{socket} config.ru\"\nlisten = \"unix\"\nworkdir = \"TESTAPPS/ruby\"",
 	},
 }
 
@@ -64,42 +93,84 @@ func (a realApp) skipUnlessInstalled(t *testing.T) {
 	}
 }
 
+// nodeApp builds the native module beside the program, once.
+var nodeApp = sync.OnceValue(func() error {
+	dir := filepath.Join(apps, "node")
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(repo, "cmd/e2e/testdata/apps/node"))); err != nil {
+		return err
+	}
+	build := exec.Command("gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", "addon.node", "addon.c")
+	build.Dir = dir
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot build the native module: %w\n%s", err, out)
+	}
+	return nil
+})
+
 func TestApps_LiveTheirWholeLife(t *testing.T) {
 	t.Parallel()
-	for name, app := range realApps {
-		for _, level := range []string{"process", "namespace"} {
+	for _, level := range levels {
+		for name, app := range realApps {
+			if level == "sandbox" && strings.Contains(app.toml, `listen = "fd"`) {
+				continue // cannot be had there, and is refused
+			}
 			t.Run(name+" at "+level, func(t *testing.T) {
 				t.Parallel()
 				app.skipUnlessInstalled(t)
-				if level == "namespace" {
-					app.skipUnlessSeen(t)
-				}
+				needsLevel(t, level)
 				liveWholeLife(t, app, level)
 			})
 		}
 	}
 }
 
-// skipUnlessSeen skips programs of somebody's home, which tenants do not see.
-func (a realApp) skipUnlessSeen(t *testing.T) {
+// needsLevel skips a test where a level cannot be had.
+func needsLevel(t *testing.T, level string) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("isolation = \"namespace\" needs root")
+	switch level {
+	case "namespace":
+		requireRoot(t, "level namespace does")
+	case "sandbox":
+		needsRunsc(t)
 	}
-	for _, name := range a.needs {
-		cmd := exec.Command("sh", "-c", "command -v "+name)
-		cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-		if out, err := cmd.Output(); err != nil {
-			t.Skipf("%s is not installed for everybody: %s", name, out)
+}
+
+// plainPath is what a service manager gives: no interpreter in somebody's home.
+// runsc is wherever CI has put it.
+func plainPath() string {
+	path := "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	if runsc, err := exec.LookPath("runsc"); err == nil {
+		path += ":" + filepath.Dir(runsc)
+	}
+	return path
+}
+
+// setup runs the app as service notes at a level.
+func (a realApp) setup(t *testing.T, level string, idle int) setup {
+	t.Helper()
+	if strings.Contains(a.toml, "APPS/node") {
+		if err := nodeApp(); err != nil {
+			t.Fatal(err)
 		}
+	}
+	toml := strings.NewReplacer("TESTAPPS", filepath.Join(repo, "cmd/e2e/testdata/apps"), "REPO", repo).Replace(a.toml)
+	if level != "process" && !strings.Contains(toml, "workdir") {
+		toml += "\nworkdir = \"APPS\"" // elsewhere a program is seen only where it is named
+	}
+	return setup{
+		env:      []string{plainPath()},
+		services: fmt.Sprintf("[service.notes]\nisolation = %q\nidle_timeout = %d\napex = \"none\"\n%s", level, idle, toml),
 	}
 }
 
 // liveWholeLife: cold, warm, asleep, awake with its data, killed, logged, and
 // never mixed up with another.
 func liveWholeLife(t *testing.T, app realApp, level string) {
-	toml := strings.ReplaceAll(app.toml, "REPO", repo)
-	d := launch(t, setup{services: fmt.Sprintf("[service.notes]\nisolation = %q\nidle_timeout = 2\napex = \"none\"\nmounts = [[%q, %[2]q, true]]\n%s", level, goApp, toml)})
+	idle := 2
+	if level == "sandbox" {
+		idle = 6 // a start takes a second on a busy machine
+	}
+	d := launch(t, app.setup(t, level, idle))
 	d.must("register", "notes:alice", "notes:bob")
 	if i := d.instances()["notes:alice"]; i.State != "asleep" || i.Pid != 0 {
 		t.Fatalf("registered and not asleep: %+v", i)
@@ -111,6 +182,9 @@ func liveWholeLife(t *testing.T, app realApp, level string) {
 		wantNote(d, id, "secret of "+id)
 	}
 	d.noteCgroups()
+	if app.checks {
+		wantChecks(d, "alice")
+	}
 	first := d.awaitState("notes:alice", "running", 10*time.Second).Pid
 	wantNote(d, "alice", "secret of alice")
 	if again := d.instances()["notes:alice"].Pid; again != first {
@@ -142,15 +216,13 @@ func liveWholeLife(t *testing.T, app realApp, level string) {
 func TestApps_AVisitRightAfterAKillIsServed(t *testing.T) {
 	t.Parallel()
 	for name, app := range realApps {
+		if app.checks {
+			continue // a server as one of the others, and slower
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			app.skipUnlessInstalled(t)
-			level := "process"
-			if os.Geteuid() == 0 && strings.HasPrefix(name, "Go ") { // of the others, PID 1 takes the children along
-				level = "namespace"
-			}
-			toml := strings.ReplaceAll(app.toml, "REPO", repo)
-			d := launch(t, setup{services: fmt.Sprintf("[service.notes]\nisolation = %q\nidle_timeout = 60\napex = \"none\"\nmounts = [[%q, %[2]q, true]]\n%s", level, goApp, toml)})
+			d := launch(t, app.setup(t, "process", 60))
 			for n := range 12 {
 				id := fmt.Sprintf("t%d", n)
 				write(d, app, id, "hello")
@@ -167,6 +239,19 @@ func TestApps_AVisitRightAfterAKillIsServed(t *testing.T) {
 	}
 }
 
+// wantChecks has an app use whatever its language has.
+func wantChecks(d *daemon, id string) {
+	d.t.Helper()
+	r := d.want(200, "notes", id, "/checks")
+	var found struct {
+		Ran      int
+		Failures map[string]string
+	}
+	if err := json.Unmarshal([]byte(r.body), &found); err != nil || found.Ran < 5 || len(found.Failures) > 0 {
+		d.t.Errorf("it cannot work as it does elsewhere: %v %s", err, r.body)
+	}
+}
+
 // write gives a tenant something to remember.
 func write(d *daemon, app realApp, id, text string) {
 	d.t.Helper()
@@ -175,7 +260,7 @@ func write(d *daemon, app realApp, id, text string) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			d.t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, "index.html"), []byte("notes of "+id+"\n"+text+"\n"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "index.html"), []byte("notes of "+id+"\n"+text+"\n"), 0o644); err != nil {
 			d.t.Fatal(err)
 		}
 		return

@@ -23,7 +23,7 @@ import (
 )
 
 // setup is the configuration of one daemon. DIR in the TOML stands for the
-// test's own directory, CHARACTER for the app that misbehaves.
+// test's own directory, CHARACTER for the app that misbehaves, APPS for its folder.
 type setup struct {
 	settings string // lines of [settings]
 	services string // the other blocks
@@ -88,7 +88,7 @@ func prepare(t *testing.T, s setup) *daemon {
 func (d *daemon) writeConfig(s setup) {
 	d.t.Helper()
 	text := fmt.Sprintf("[settings]\ndata_dir = %q\nrun_dir = %q\nbind = \"127.0.0.1\"\n%s\n%s", d.data, d.runDir, s.settings, s.services)
-	text = strings.NewReplacer("DIR", d.dir, "CHARACTER", characterApp, "GOAPP", goApp).Replace(text)
+	text = strings.NewReplacer("DIR", d.dir, "CHARACTER", characterApp, "GOAPP", goApp, "APPS", apps).Replace(text)
 	if err := os.WriteFile(d.config, []byte(text), 0o600); err != nil {
 		d.t.Fatal(err)
 	}

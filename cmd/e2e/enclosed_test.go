@@ -11,11 +11,11 @@ import (
 	"testing"
 )
 
-// enclosed says where the binaries are, to the test binary that runs in a
+// enclosedAt says where the binaries are, to the test binary that runs in a
 // network namespace of its own: no packet of a tenant can leave the machine
 // from there, and what daemons set for their tenants' networks is not set on
 // this machine.
-const enclosed = "TEST_E2E_ENCLOSED"
+const enclosedAt = "TEST_E2E_ENCLOSED"
 
 // runEnclosed runs the tests in a new network namespace; only root can.
 func runEnclosed(m *testing.M) (code int, err error) {
@@ -24,7 +24,7 @@ func runEnclosed(m *testing.M) (code int, err error) {
 	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), enclosed+"="+strings.Join([]string{root, repo}, "\n"))
+	cmd.Env = append(os.Environ(), enclosedAt+"="+strings.Join([]string{root, repo}, "\n"))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	runtime.LockOSThread() // Pdeathsig means the end of this thread
 	defer runtime.UnlockOSThread()
@@ -38,11 +38,11 @@ func runEnclosed(m *testing.M) (code int, err error) {
 
 // enter prepares the new namespace, and finds what was built.
 func enter() (inside bool, err error) {
-	paths, inside := os.LookupEnv(enclosed)
+	paths, inside := os.LookupEnv(enclosedAt)
 	if !inside {
 		return false, nil
 	}
-	os.Unsetenv(enclosed)
+	os.Unsetenv(enclosedAt)
 	root, repo, _ = strings.Cut(paths, "\n")
 	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
 		return true, fmt.Errorf("cannot bring up the loopback (apt-get install iproute2): %w: %s", err, out)

@@ -13,8 +13,10 @@ import (
 var (
 	root         string // of this run: everything that the tests write is below
 	tenBinary    string
+	apps         string // folder of the three that follow
 	characterApp string
 	goApp        string // examples/go
+	probeApp     string
 	repo         string
 )
 
@@ -62,6 +64,7 @@ func run(m *testing.M) (code int, err error) {
 		append(daemon, "./cmd/ten"),
 		{"build", "-o", characterApp, "./cmd/e2e/testdata/apps/character"},
 		{"build", "-o", goApp, "./examples/go"},
+		{"build", "-tags", "netgo,osusergo", "-o", probeApp, "./cmd/e2e/testdata/apps/probe"}, // static
 	} {
 		build := exec.Command("go", args...)
 		build.Dir = repo
@@ -79,5 +82,6 @@ func run(m *testing.M) (code int, err error) {
 }
 
 func nameBinaries() {
-	tenBinary, characterApp, goApp = filepath.Join(root, "ten"), filepath.Join(root, "character"), filepath.Join(root, "notes")
+	apps = filepath.Join(root, "apps")
+	tenBinary, characterApp, goApp, probeApp = filepath.Join(root, "ten"), filepath.Join(apps, "character"), filepath.Join(apps, "notes"), filepath.Join(apps, "probe")
 }

@@ -3,9 +3,7 @@ package e2e
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -20,83 +18,6 @@ func needsRunsc(t *testing.T) {
 	}
 }
 
-// guests are apps as at the other levels, each over a port and over a socket.
-var guests = map[string]realApp{
-	"python3 http.server on PORT": {
-		needs: []string{"python3"}, files: true,
-		toml: "command = \"python3 -u -m http.server --bind 127.0.0.1 {port}\"\nlisten = \"tcp\"\nworkdir = \"{instance_dir}\"",
-	},
-	"python3 on a socket": {
-		needs: []string{"python3"},
-		toml:  "command = \"python3 notes.py\"\nlisten = \"unix\"\nworkdir = \"REPO/cmd/e2e/testdata/apps/python\"\nenv = { PYTHONDONTWRITEBYTECODE = \"1\" }",
-	},
-	"node on PORT": {
-		needs: []string{"node"},
-		toml:  "command = \"node server.js\"\nlisten = \"tcp\"\nworkdir = \"REPO/examples/node\"",
-	},
-	"node on a socket": {
-		needs: []string{"node"},
-		toml:  "command = \"node server.js\"\nlisten = \"unix\"\nworkdir = \"REPO/examples/node\"",
-	},
-	"Go net/http on PORT": {toml: "command = \"/app/notes\"\nlisten = \"tcp\"\nworkdir = \"{instance_dir}\"\nmounts = [[\"PROGRAMS\", \"/app\", true]]"},
-}
-
-// programs is a directory with nothing but what the tests have built.
-func programs(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, path := range []string{goApp, characterApp} {
-		if err := os.Link(path, filepath.Join(dir, filepath.Base(path))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
-func TestSandbox_AppsLiveTheirWholeLife(t *testing.T) {
-	t.Parallel()
-	needsRunsc(t)
-	for name, app := range guests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			app.skipUnlessInstalled(t)
-			liveAsGuest(t, app)
-		})
-	}
-}
-
-// liveAsGuest: cold, warm, asleep, awake with its data, killed, logged. A start
-// takes a second on a busy machine, so the app is left more time until it sleeps.
-func liveAsGuest(t *testing.T, app realApp) {
-	toml := strings.NewReplacer("REPO", repo, "PROGRAMS", programs(t)).Replace(app.toml)
-	d := launch(t, setup{services: "[service.notes]\nisolation = \"sandbox\"\nidle_timeout = 6\napex = \"none\"\n" + toml})
-	d.must("register", "notes:alice", "notes:bob")
-	for _, id := range []string{"alice", "bob"} {
-		write(d, app, id, "secret of "+id)
-		if app.files { // that root has put there, for itself alone
-			if err := os.Chmod(filepath.Join(d.data, "notes", id, "index.html"), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		wantNote(d, id, "secret of "+id)
-	}
-	d.noteCgroups()
-	first := d.awaitState("notes:alice", "running", 10*time.Second).Pid
-	d.awaitState("notes:alice", "asleep", 30*time.Second)
-	if alive(first) {
-		t.Fatalf("notes:alice sleeps and its process %d lives", first)
-	}
-	wantNote(d, "alice", "secret of alice")
-	second := d.awaitState("notes:alice", "running", 10*time.Second).Pid
-	if err := syscall.Kill(second, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	d.awaitNoticed("notes:alice", second)
-	wantNote(d, "alice", "secret of alice")
-	wantNote(d, "bob", "secret of bob")
-	wantLogs(d, "alice")
-}
-
 // Go over a socket, and what only gVisor does: the kernel is another one, and an
 // exit by SIGTERM within the grace is seen.
 func TestSandbox_AProgramSeesAnotherKernelAndIsAskedToEnd(t *testing.T) {
@@ -109,7 +30,7 @@ isolation = "sandbox"
 listen = "unix"
 idle_timeout = 60
 workdir = "{instance_dir}"
-mounts = [["` + programs(t) + `", "/app", true]]
+mounts = [["APPS", "/app", true]]
 
 [service.kernel]
 command = "sh -c 'cat /proc/version; exec python3 -u -m http.server --bind 127.0.0.1 $PORT'"

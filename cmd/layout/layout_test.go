@@ -49,7 +49,7 @@ var homes = map[string][]string{
 	"github.com/rs/zerolog":             {"sandbox", "actors", "edge", "cmd/ten"}, // a value that is passed on
 	"github.com/google/nftables":        {"sandbox/egress"},
 	"github.com/mdlayher/netlink":       {"sandbox/egress"},
-	"golang.org/x/sys":                  {"sandbox", "actors/journal", "actors/ledger", "actors/storage", "edge", "cmd/ten"},
+	"golang.org/x/sys":                  {"sandbox", "actors/journal", "actors/ledger", "actors/storage", "edge", "cmd/ten", "cmd/e2e"},
 	"golang.org/x/net":                  {"edge"},
 }
 

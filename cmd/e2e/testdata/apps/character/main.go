@@ -47,6 +47,9 @@ var characters = map[string]func(){
 	"escapes":      func() { go escapes(); serve() },
 	"counts":       count,
 	"gushes":       func() { http.HandleFunc("/", gush); record(); log.Fatal(http.Serve(listen(), nil)) },
+	"plants":       func() { plant(); serve() },
+	"swaps":        swap,
+	"crams":        cram,
 }
 
 // argument gives the n-th argument after the program, or "".
