@@ -56,6 +56,8 @@ type life struct {
 	spec      sandbox.Spec
 	log       *journal.Writer
 	startedAt time.Time
+	queuedAt  int64 // stamp: a slot was asked for
+	phases    Phases
 	readyAt   int64 // stamp
 	askedAt   int64 // stamp: SIGTERM was sent; 0 = not
 	health    health

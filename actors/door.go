@@ -28,7 +28,8 @@ type Door struct {
 	lastUsed atomic.Int64 // a stamp; 0 = never
 	requests atomic.Uint64
 	draining atomic.Bool // the actor waits for emptied
-	emptied  func()      // called when the last one leaves a draining door
+	meter    atomic.Pointer[Meter]
+	emptied  func() // called when the last one leaves a draining door
 }
 
 // epoch is the zero of every stamp in this package.

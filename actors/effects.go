@@ -28,6 +28,7 @@ func (t *tenant) carryOut(e Effect) {
 	switch e {
 	case AskSlot:
 		l.gen++
+		l.queuedAt = stamp()
 		t.arm(t.h.Config().Settings.QueueTimeout, dueQueue)
 		t.h.toServices(&ask{cell: t.cell, gen: l.gen})
 	case DropSlot:
@@ -144,6 +145,8 @@ func (t *tenant) spawn() {
 	if l.log == nil {
 		l.log = t.h.journal.Writer(t.cell.name)
 	}
+	began := stamp()
+	l.phases.Queue = time.Duration(began - l.queuedAt)
 	spec, err := t.h.specOf(t.cell, l.gen)
 	if err == nil {
 		l.spec = spec
@@ -157,6 +160,7 @@ func (t *tenant) spawn() {
 		return
 	}
 	l.startedAt = time.Now()
+	l.phases.Spawn = time.Duration(stamp() - began)
 	if err := sandbox.WriteRecord(t.h.recordDir(), l.process.Record()); err != nil {
 		t.log().Error().Err(err).Msg("cannot write the run record: a crash of the daemon would leave this process unknown")
 	}

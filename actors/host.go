@@ -39,6 +39,9 @@ type Options struct {
 	// Observe is told of every transition, in the tenant's turn: it must not
 	// block. nil = nobody.
 	Observe func(name conf.Instance, from, to State, reason string)
+	// Woken is told how long the parts of a start took that has succeeded, in the
+	// tenant's turn: it must not block. nil = nobody.
+	Woken func(name conf.Instance, p Phases)
 	// Owner is asked before a tenant is started. nil = always ours.
 	Owner Owner
 
@@ -285,6 +288,12 @@ func (h *Host) arm(c *Cell, at int64, m message) {
 func (h *Host) observe(name conf.Instance, from, to State, reason string) {
 	if h.o.Observe != nil {
 		h.o.Observe(name, from, to, reason)
+	}
+}
+
+func (h *Host) woken(name conf.Instance, p Phases) {
+	if h.o.Woken != nil {
+		h.o.Woken(name, p)
 	}
 }
 

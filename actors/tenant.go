@@ -222,6 +222,8 @@ func (t *tenant) listening(m *ready) {
 		return
 	}
 	l.readyAt = stamp()
+	l.phases.Ready = time.Since(l.startedAt)
+	t.h.woken(t.cell.name, l.phases)
 	l.reason = ""
 	l.health = health{always: t.cell.config().Health == ""}
 	l.way = &Way{

@@ -20,6 +20,17 @@ type Clients struct {
 	ConnsPerAddress int // of one address, or of one IPv6 network of 64 bits
 }
 
+// Stdout stands for the daemon's standard output where a file may be named.
+const Stdout = "stdout"
+
+// accessLogFile reads "stdout" or where a file lies.
+func accessLogFile(v value) (string, bool) {
+	if v.raw == Stdout {
+		return Stdout, true
+	}
+	return absolute(v)
+}
+
 // DefaultClients are the limits of a file that sets none.
 func DefaultClients() Clients {
 	var s Settings
@@ -30,6 +41,8 @@ func DefaultClients() Clients {
 }
 
 var clientKeys = []key[Settings]{
+	// Which services are written there is theirs to say; a daemon's stdout is free.
+	row("access_log_file", accessLogFile, Stdout, func(s *Settings) *string { return &s.AccessLogFile }),
 	// A head fits into a packet or two: ten seconds are for the worst of lines.
 	row("client_header_timeout", seconds(0), 10*time.Second, func(s *Settings) *time.Duration { return &s.Clients.HeaderTimeout }),
 	// A train in a tunnel comes out again.

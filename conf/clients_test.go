@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -20,6 +21,7 @@ client_body_timeout = 2.5
 client_write_timeout = 3
 client_idle_timeout = 0
 client_min_rate = 4
+access_log_file = "log/access"
 max_header_bytes = 2048
 max_url_bytes = 100
 max_headers = 5
@@ -30,11 +32,8 @@ max_connections_per_address = 7
 		HeaderTimeout: time.Second, BodyTimeout: 2500 * time.Millisecond, WriteTimeout: 3 * time.Second, MinRate: 4,
 		MaxHeader: 2048, MaxURL: 100, MaxHeaders: 5, RequestsPerConn: 6, ConnsPerAddress: 7,
 	})
-}
-
-func TestFront_EveryKeyIsUnderstood(t *testing.T) {
-	c := mustParse(t, in("max_body_mb = 3\nmax_connections = 1\nmax_upgrades = 2"))
-	same(t, c.Services["notes"].Front, Front{MaxBody: 3 << 20, MaxConnections: 1, MaxUpgrades: 2})
+	same(t, c.Settings.AccessLogFile, filepath.Join(wd(t), "log/access"))
+	same(t, mustParse(t, "[settings]\naccess_log_file = 'stdout'\n"+ok).Settings.AccessLogFile, Stdout)
 }
 
 func TestClients_WhatCannotBeIsNamed(t *testing.T) {
@@ -45,9 +44,7 @@ func TestClients_WhatCannotBeIsNamed(t *testing.T) {
 		"[settings]\nmax_header_bytes = 100":     "t:2: settings.max_header_bytes: must be at least 1024, not 100",
 		"[settings]\nmax_url_bytes = 1":          "t:2: settings.max_url_bytes: must be at least 64, not 1",
 		"[settings]\nmax_headers = 0":            "t:2: settings.max_headers: must be at least 1, not 0",
-		in("max_connections = -1"):               "t:4: service.notes.max_connections: must be at least 0, not -1",
-		in("max_body_mb = 1.5"):                  "t:4: service.notes.max_body_mb: must be a whole number, not a decimal number",
-		in("max_upgrades = true"):                "t:4: service.notes.max_upgrades: must be a whole number, not a boolean",
+		"[settings]\naccess_log_file = 1":        "t:2: settings.access_log_file: must be a string, not a whole number",
 	} {
 		if _, err := Parse("t", []byte(lines)); err == nil || err.Error() != want {
 			t.Errorf("%q: got %v, want %s", lines, err, want)

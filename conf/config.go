@@ -42,6 +42,7 @@ type Settings struct {
 	PrivateNetwork      netip.Prefix // IPv4; tenants' addresses are taken from a /16 of it
 	TLS                 TLS
 	Clients             Clients
+	AccessLogFile       string // absolute, or Stdout
 }
 
 // TLS is [settings.tls] (or tls.* keys): parsed here, used by the edge issue.

@@ -49,7 +49,7 @@ func TestParse_DefaultsAreThoseOfTheContract(t *testing.T) {
 		QueueTimeout: 30 * time.Second, MaxConcurrentStarts: 2 * runtime.GOMAXPROCS(0),
 		LogMaxBytes: 8 << 20, UIDBase: 1900000000, PrivateNetwork: netip.MustParsePrefix("10.208.0.0/12"),
 		TLS:     TLS{CacheDir: filepath.Join(data, "acme"), HTTPSPort: 443, HTTPPort: 80},
-		Clients: DefaultClients(),
+		Clients: DefaultClients(), AccessLogFile: Stdout,
 	})
 	same(t, c.Services, map[string]*Service{"notes": {
 		Name: "notes", Line: 1, Command: "app", Argv: []string{"app"},
@@ -163,7 +163,7 @@ func TestParse_EveryKeyIsUnderstood(t *testing.T) {
 		LogMaxBytes: 1 << 20, UIDBase: 70000, PrivateNetwork: netip.MustParsePrefix("172.20.0.0/14"),
 		TLS: TLS{Enabled: true, ACMEEmail: "me@example.com", Domain: "example.com", CacheDir: filepath.Join(wd(t), "certs"),
 			DNSProvider: "cloudflare", Staging: true, HTTPSPort: 8443, HTTPPort: 8080},
-		Clients: DefaultClients(),
+		Clients: DefaultClients(), AccessLogFile: Stdout,
 	})
 	same(t, *c.Services["notes"], Service{
 		Name: "notes", Line: 28, Command: "/usr/bin/python 3",

@@ -54,7 +54,7 @@ var live = map[string][]string{
 	},
 	"service": {
 		"health", "restart", "idle_timeout", "startup_timeout", "request_timeout", "apex", "create_on_request", "storage_persist", "storage_full",
-		"max_body_mb", "max_upgrades",
+		"max_body_mb", "max_upgrades", "wake_page_after", "error_pages", "access_log",
 	},
 }
 

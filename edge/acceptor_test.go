@@ -38,8 +38,7 @@ func (c comer) RemoteAddr() net.Addr { return c.addr }
 // comes makes a visitor and gives the visitor's end.
 func (f from) comes(t *testing.T, addr string) net.Conn {
 	t.Helper()
-	here, there := net.Pipe()
-	t.Cleanup(func() { here.Close(); there.Close() })
+	here, there := pairOf(t)
 	f.c <- comer{here, net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(addr), 1))}
 	return there
 }

@@ -26,6 +26,7 @@ type API struct {
 	log      zerolog.Logger
 	guesses  *guesses
 	storage  *storageMeter
+	measured *Metrics
 	reloader func(context.Context) ([]conf.Difference, error)
 }
 
@@ -36,11 +37,17 @@ type APIOptions struct {
 	// Reload reads the configuration again and applies it; its error may be
 	// conf.Problems. nil: there is no file to read.
 	Reload func(context.Context) ([]conf.Difference, error)
+	// Metrics is what the server writes and Options.Woken of the host. nil: nobody.
+	Metrics *Metrics
 }
 
 // NewAPI makes the API over a host.
 func NewAPI(o APIOptions) *API {
-	return &API{host: o.Host, log: o.Log, guesses: newGuesses(), storage: newStorageMeter(), reloader: o.Reload}
+	a := &API{host: o.Host, log: o.Log, guesses: newGuesses(), storage: newStorageMeter(), measured: o.Metrics, reloader: o.Reload}
+	if a.measured == nil {
+		a.measured = NewMetrics()
+	}
+	return a
 }
 
 // Serve answers one call. It never fails: what goes wrong is a Reply with a

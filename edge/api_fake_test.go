@@ -31,6 +31,7 @@ type apiHost struct {
 	config  *conf.Config
 	tenants map[conf.Instance]actors.Info
 	tokens  map[string]ledger.Token
+	doors   map[conf.Instance]*actors.Door
 	logs    *journal.Journal
 	done    []string
 	fail    error
@@ -95,6 +96,24 @@ func (h *apiHost) find(name conf.Instance) (actors.Info, error) {
 		return i, fmt.Errorf("%s: %w", name, actors.ErrUnknownTenant)
 	}
 	return i, nil
+}
+
+// Door is that of a tenant which a test has given one by door.
+func (h *apiHost) Door(service, id string) *actors.Door {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.doors[conf.Instance{Service: service, ID: id}]
+}
+
+func (h *apiHost) door(name string) *actors.Door {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.doors == nil {
+		h.doors = map[conf.Instance]*actors.Door{}
+	}
+	d := actors.NewDoor(apiName(name))
+	h.doors[d.Name()] = d
+	return d
 }
 
 func (h *apiHost) Config() *conf.Config      { return h.config }

@@ -19,7 +19,8 @@ func TestAPI_RefusalsSayWhatAndWhatToDo(t *testing.T) {
 	}{
 		{"no route", "admin", "GET", "/api/nothing", "", 404, `no such route: \"/api/nothing\"`},
 		{"routes of later issues", "admin", "POST", "/api/rollout", "{}", 404, "no such route"},
-		{"metrics come later", "admin", "GET", "/metrics", "", 404, "no such route"},
+		{"metrics without a token", "", "GET", "/metrics", "", 401, "no token"},
+		{"telemetry without a token", "", "GET", "/api/telemetry", "", 401, "no token"},
 		{"an encoded slash", "admin", "GET", "/api/instances/notes:a/b/health", "", 404, "no such route"},
 		{"an empty segment", "admin", "GET", "/api/instances//health", "", 404, "no such route"},
 		{"wrong method", "admin", "PATCH", "/api/instances", "", 405, "use GET"},

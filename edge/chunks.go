@@ -28,7 +28,8 @@ type bodyReader struct {
 
 	extra   int    // bytes of chunk extensions so far
 	limit   int64  // of all data; 0 = none
-	total   int64  // of data, when there is a limit
+	told    int64  // of data by the sizes of chunks, when there is a limit
+	read    int64  // of data
 	trailer []byte // lines after the last chunk, checked, without the empty one
 
 	heard func([]byte) // is told of all data; nil = nobody
@@ -49,14 +50,15 @@ func newBodyReader(br *bufio.Reader, length int64) bodyReader {
 }
 
 func (b *bodyReader) Read(p []byte) (int, error) {
-	n, err := b.read(p)
+	n, err := b.next(p)
+	b.read += int64(n)
 	if n > 0 && b.heard != nil {
 		b.heard(p[:n])
 	}
 	return n, err
 }
 
-func (b *bodyReader) read(p []byte) (int, error) {
+func (b *bodyReader) next(p []byte) (int, error) {
 	if b.done {
 		return 0, io.EOF
 	}
@@ -146,7 +148,7 @@ func (b *bodyReader) nextChunk() error {
 		return err
 	}
 	if b.limit > 0 {
-		if b.total += size; b.total > b.limit {
+		if b.told += size; b.told > b.limit {
 			return errTooLarge
 		}
 	}

@@ -25,6 +25,7 @@ type client struct {
 	in       inlet
 	begun    atomic.Bool // it has said something
 	requests int         // that were taken over
+	sent     int64       // bytes
 
 	head  []byte // what the server may still read
 	owed  bool   // a head was given out and its request not taken over yet
@@ -121,6 +122,7 @@ func (c *client) send(p []byte) error {
 			return err
 		}
 		n, err := c.Conn.Write(p)
+		c.sent += int64(n)
 		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || c.writing.cut.Load() || n < quota(c.limits.MinRate, c.limits.WriteTimeout) {
 			return err
 		}

@@ -39,6 +39,7 @@ type conns struct {
 	closed   atomic.Bool
 	sweeping atomic.Bool   // a sweep of idle ones is due
 	places   chan struct{} // max_connections: one for each that is in use; nil = no limit
+	first    atomic.Bool   // a request has been sent
 	upgrades atomic.Int64  // connections that speak another protocol now
 
 	// strained counts new connections that have waited long for a first answer.

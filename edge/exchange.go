@@ -27,6 +27,10 @@ type exchange struct {
 	base  context.Context // the server's
 	use   *presence       // of what goes on for long; nil: the door is left at the end
 
+	record visitRecord
+	lanes  int64 // bytes that an upgraded connection has brought
+	woke   bool  // it waited for a wake
+
 	started bool // something of the answer has been sent
 	ends    bool // the client's connection ends after this
 
@@ -53,6 +57,7 @@ var exchanges = sync.Pool{New: func() any { return &exchange{upload: bodyReader{
 func begin(c *client, w *watcher) *exchange {
 	x := exchanges.Get().(*exchange)
 	x.client, x.watcher, x.front = c, w, &noFront
+	x.record.began = time.Now()
 	if x.timer == nil {
 		x.timer = time.AfterFunc(watchAfter, x.lag)
 	} else {
@@ -87,6 +92,7 @@ func (x *exchange) forget() {
 	x.request, x.client = request{nom: nominated{names: x.request.nom.names[:0]}}, nil
 	x.upload, x.door, x.base = bodyReader{done: true}, nil, nil
 	x.answer = answer{raw: x.answer.raw[:0], nom: nominated{names: x.answer.nom.names[:0]}}
+	x.record, x.lanes, x.woke = visitRecord{}, 0, false
 	x.started, x.ends, x.over, x.late, x.number = false, false, false, false, 0
 	x.up.Store(nil)
 	x.left.Store(false)

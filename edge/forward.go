@@ -9,8 +9,6 @@ import (
 	"net"
 	"os"
 	"strconv"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -34,7 +32,7 @@ var (
 // A connection that rested in the pool may have died unseen. Only if not one
 // byte of the request could be written to it is the request sent again here;
 // errDial and errUnread leave it to the caller, who knows of other processes.
-func forward(x *exchange, way *actors.Way) error {
+func forward(x *exchange, way *actors.Way, m *Metrics) error {
 	pool := way.Conns.(*conns)
 	if err := pool.enter(x, way.RequestTimeout); err != nil {
 		return err
@@ -50,7 +48,11 @@ func forward(x *exchange, way *actors.Way) error {
 	if err != nil {
 		return err
 	}
-	return converse(x, way, pool, u)
+	if pool.first.Load() || pool.first.Swap(true) {
+		return converse(x, way, pool, u, nil)
+	}
+	asked := time.Now()
+	return converse(x, way, pool, u, func() { m.observe(x.door.Name().Service, phaseFirstByte, time.Since(asked)) })
 }
 
 // ask sends the request's head on a connection.
@@ -106,7 +108,8 @@ func (x *exchange) undialled(err error) error {
 
 // converse is the rest of an exchange whose head has been sent: the body goes
 // out by a goroutine of its own, so that an answer which comes early is seen.
-func converse(x *exchange, way *actors.Way, pool *conns, u *upstream) (err error) {
+// first is called at the first byte of an answer.
+func converse(x *exchange, way *actors.Way, pool *conns, u *upstream, first func()) (err error) {
 	var sending *sender
 	if !x.upload.done {
 		sending = startSender(x, u, way.RequestTimeout)
@@ -130,7 +133,7 @@ func converse(x *exchange, way *actors.Way, pool *conns, u *upstream) (err error
 		br.Reset(nil)
 		readers.Put(br)
 	}()
-	err = x.hear(br, u)
+	err = x.hear(br, u, first)
 	if !u.reused {
 		x.heard()
 	}
@@ -152,12 +155,15 @@ func converse(x *exchange, way *actors.Way, pool *conns, u *upstream) (err error
 }
 
 // hear reads the answer's head.
-func (x *exchange) hear(br *bufio.Reader, u *upstream) error {
+func (x *exchange) hear(br *bufio.Reader, u *upstream, first func()) error {
 	if _, err := br.Peek(1); err != nil {
 		if x.repeatable() && u.unread(err) {
 			return fmt.Errorf("%w: %w", errUnread, err)
 		}
 		return err
+	}
+	if first != nil {
+		first()
 	}
 	return x.answer.readFinal(br, x.method, x.request.upgrade, x.interim)
 }
@@ -205,6 +211,7 @@ func relay(x *exchange, br *bufio.Reader) error {
 	b := x.answer.head((*out)[:0], &x.id, framing, x.ends)
 	body := newBodyReader(br, x.answer.length)
 	if !body.done && x.answer.streams() {
+		x.record.headed = time.Since(x.record.began)
 		beat := &events{}
 		x.use = newPresence(x.base, x.door, func() { x.gone() })
 		body.heard = func(p []byte) {
@@ -281,179 +288,4 @@ func (x *exchange) send(b []byte) error {
 		return errGone
 	}
 	return nil
-}
-
-// lastWord is how long a tenant that takes no more of a body may take to give
-// the answer that it has for this.
-const lastWord = 100 * time.Millisecond
-
-// lastPiece is how long the end of a body may take to leave when its answer is
-// complete already; usually it has left, and only that is still to be noted.
-const lastPiece = time.Second
-
-// sender sends a client's body on. nil when there is none.
-type sender struct {
-	last atomic.Bool // what is left to do is soon done: a last write, or to say what failed
-	cut  bool        // stopped before it was done
-	done chan struct{}
-	fail error // after done
-
-	mu   sync.Mutex // the deadline is for the head, and not for what comes after it
-	head bool       // the answer's head has come
-}
-
-// startSender starts a goroutine that stop ends.
-func startSender(x *exchange, u *upstream, timeout time.Duration) *sender {
-	s := &sender{done: make(chan struct{})}
-	go s.run(x, u, timeout)
-	return s
-}
-
-func (s *sender) run(x *exchange, u *upstream, timeout time.Duration) {
-	defer close(s.done)
-	defer func() {
-		if r := recover(); r != nil { // a fault of ours ends one request, not the daemon
-			s.fail = fmt.Errorf("panic while a body was sent: %v", r)
-			s.last.Store(true)
-			u.kill()
-		}
-	}()
-	s.fail = s.copy(x, u, timeout)
-	s.last.Store(true)
-	switch {
-	case s.fail == nil:
-		s.await(u, timeout)
-	case errors.Is(s.fail, errClientBody):
-		u.kill() // the tenant must not take what it got for whole
-	default:
-		s.await(u, lastWord)
-	}
-}
-
-// await gives the answer's head its time, unless it has come.
-func (s *sender) await(u *upstream, d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.head {
-		_ = u.SetReadDeadline(time.Now().Add(d)) // fails on a closed connection only
-	}
-}
-
-// answered: the head has come, the rest may take its time.
-func (s *sender) answered(u *upstream) error {
-	if s != nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.head = true
-	}
-	return u.SetReadDeadline(time.Time{})
-}
-
-// copy frames the body for the tenant, each piece as it comes.
-func (s *sender) copy(x *exchange, u *upstream, timeout time.Duration) error {
-	out := buffers.Get().(*[]byte)
-	defer buffers.Put(out)
-	b := (*out)[:cap(*out)]
-	for {
-		n, err := x.upload.Read(b[chunkRoom : len(b)-2])
-		whole := x.upload.done && err == nil
-		s.last.Store(whole)
-		if n > 0 {
-			if e := s.write(u, frame(b, n, x.length), timeout); e != nil {
-				return e
-			}
-		}
-		switch {
-		case whole:
-			return u.SetWriteDeadline(time.Time{})
-		case err == io.EOF:
-			return s.finish(x, u, b[:0], timeout)
-		case err != nil:
-			return fmt.Errorf("%w: %w", errClientBody, err)
-		}
-	}
-}
-
-// finish ends a body in chunks.
-func (s *sender) finish(x *exchange, u *upstream, b []byte, timeout time.Duration) error {
-	s.last.Store(true)
-	if err := s.write(u, x.upload.appendTrailer(b), timeout); err != nil {
-		return err
-	}
-	return u.SetWriteDeadline(time.Time{})
-}
-
-func (s *sender) write(u *upstream, p []byte, timeout time.Duration) error {
-	if err := u.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
-		return err
-	}
-	_, err := u.Write(p)
-	return err
-}
-
-// frame is the piece of n bytes that begins at chunkRoom, ready to be written.
-func frame(b []byte, n int, length int64) []byte {
-	if length != chunked {
-		return b[chunkRoom : chunkRoom+n]
-	}
-	size := strconv.AppendInt(nil, int64(n), 16)
-	start := chunkRoom - len(size) - 2
-	copy(b[start:], size)
-	copy(b[start+len(size):], "\r\n")
-	copy(b[chunkRoom+n:], "\r\n")
-	return b[start : chunkRoom+n+2]
-}
-
-// stop waits for the sender and reports whether all was sent. One that is still
-// at it when the answer is complete is cut short: its reader belongs to the
-// handler, which is about to return.
-func (s *sender) stop(x *exchange, u *upstream) bool {
-	if s == nil {
-		return true
-	}
-	if !s.ended() {
-		s.cut = true
-		u.kill()
-		x.client.in.cutOff()
-		<-s.done
-		x.ends = true
-	}
-	if s.fail != nil {
-		x.ends, x.client.lingers = true, true
-	}
-	return s.fail == nil
-}
-
-// unfinished reports that the body is still being sent.
-func (s *sender) unfinished() bool { return s != nil && !s.last.Load() }
-
-// ended reports whether the sender is done, or is so within a moment.
-func (s *sender) ended() bool {
-	var wait <-chan time.Time
-	select {
-	case <-s.done:
-		return true
-	default:
-		if !s.last.Load() {
-			return false
-		}
-		timer := time.NewTimer(lastPiece)
-		defer timer.Stop()
-		wait = timer.C
-	}
-	select {
-	case <-s.done:
-		return true
-	case <-wait:
-		return false
-	}
-}
-
-// err is why the body was not sent whole, if it was not stop that cut it; call
-// it after stop.
-func (s *sender) err() error {
-	if s == nil || s.cut {
-		return nil
-	}
-	return s.fail
 }

@@ -45,6 +45,8 @@ func init() {
 	apiRoutes = []Route{
 		{Method: "GET", Pattern: "/", Who: WhoPublic, About: "What this is", Response: "", handle: (*API).root},
 		{Method: "GET", Pattern: "/health", Who: WhoPublic, About: "The daemon is up", Response: StatusJSON{}, handle: (*API).alive},
+		{Method: "GET", Pattern: "/metrics", Who: WhoAny, About: "Prometheus text; a tenant's token sees its own series", Response: "", handle: (*API).metrics},
+		{Method: "GET", Pattern: "/api/telemetry", Who: WhoAny, About: "Running tenants with what their doors have counted", Response: TelemetryJSON{}, handle: (*API).telemetry},
 		{Method: "GET", Pattern: "/api/instances", Who: WhoAny, About: "Running tenants; all=true: everybody registered", Query: []string{"all"}, Response: []InstanceJSON{}, handle: (*API).list},
 		{Method: "POST", Pattern: "/api/instances/spawn", Who: WhoScoped, About: "Registers and wakes a tenant, waits until it listens", Request: NameRequest{}, Response: StartedJSON{}, handle: (*API).spawn},
 		{Method: "POST", Pattern: "/api/instances/register", Who: WhoAdmin, About: "Makes tenants known without starting them", Request: RegisterRequest{}, Response: RegisteredJSON{}, handle: (*API).register},

@@ -13,6 +13,8 @@ import (
 var contractRoutes = []struct{ method, path, who, request, response string }{
 	{"GET", "/", "public", "", ""},
 	{"GET", "/health", "public", "", "status"},
+	{"GET", "/metrics", "any", "", ""},
+	{"GET", "/api/telemetry", "any", "", "summary,instances"},
 	{"GET", "/api/instances", "any", "", "id,socket,uptime_secs,idle_secs,restarts,health,storage_used_bytes,storage_quota_bytes,weight+state,listen,pid,reason,limit"},
 	{"POST", "/api/instances/spawn", "scoped", "process,id", "instance,socket,port+listen"},
 	{"POST", "/api/instances/register", "admin", "process,id+instances", "instance+instances,added"},
@@ -112,6 +114,12 @@ func TestRoutes_ATenantTokenSeesAndActsOnItsOwnOnly(t *testing.T) {
 				}
 			case r.Pattern == "/api/instances/spawn":
 				d.ask("notes-bob", r.Method, r.Pattern, body).wants(t, 403, "this token is not for shop:bob")
+			case r.Pattern == "/metrics", r.Pattern == "/api/telemetry":
+				d.host.door("shop:alice")
+				reply := d.ask("notes-bob", r.Method, r.Pattern, "")
+				if body := string(reply.Body); reply.Status != 200 || strings.Contains(body, "alice") || strings.Contains(body, "shop") || strings.Contains(body, "process_") {
+					t.Errorf("sees %d %s", reply.Status, body)
+				}
 			case r.Pattern == "/api/instances":
 				reply := d.ask("notes-bob", r.Method, r.Pattern+"?all=true", "")
 				if list := decodedReply[[]InstanceJSON](t, reply); len(list) != 1 || list[0].ID != "notes:bob" {

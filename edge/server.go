@@ -28,6 +28,8 @@ type ServerOptions struct {
 	Log            zerolog.Logger
 	TrustedProxies []netip.Prefix // whose X-Forwarded-* is believed
 	Clients        conf.Clients   // what a visitor's connection may cost
+	Access         zerolog.Logger // where requests are noted, of services that want it
+	Metrics        *Metrics       // nil: nobody reads them
 }
 
 // Server is the HTTP door. This file is the only one that knows fasthttp; the
@@ -40,6 +42,7 @@ type Server struct {
 	watcher *watcher
 	base    context.Context // of everything that waits or streams
 	crowd   *crowd
+	pages   pages
 	public  *fasthttp.Server
 	control *fasthttp.Server
 	end     context.CancelFunc // of base
@@ -53,10 +56,13 @@ func NewServer(o ServerOptions) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics()
+	}
 	base, end := context.WithCancel(context.Background())
 	s := &Server{
 		o: o, domain: strings.ToLower(strings.TrimSuffix(o.Domain, ".")), api: o.API,
-		visitor: visitor{host: o.Host, base: base}, watcher: w, base: base, end: end,
+		pages: pages{log: o.Log}, visitor: visitor{host: o.Host, base: base, metrics: o.Metrics}, watcher: w, base: base, end: end,
 	}
 	s.crowd = newCrowd(o.Clients.ConnsPerAddress, s.trusts)
 	s.public = s.server(s.handle)
@@ -155,12 +161,36 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	case toAPI:
 		s.call(ctx, x, false)
 	case toApex, toTenant:
-		if v := s.visitor.visit(x, r); v != nil {
-			s.refuse(ctx, x, v)
-			return
-		}
-		s.answered(ctx, x)
+		s.visit(ctx, x, r)
 	}
+}
+
+// visit brings a request to its tenant.
+func (s *Server) visit(ctx *fasthttp.RequestCtx, x *exchange, r route) {
+	if service := s.o.Host.Config().Services[r.name.Service]; service != nil {
+		x.front = &service.Front
+	}
+	s.note(x)
+	v := s.visitor.visit(x, r)
+	s.account(x, v)
+	if v != nil {
+		v.page = s.page(x, r, v)
+		s.refuse(ctx, x, v)
+		return
+	}
+	s.answered(ctx, x)
+}
+
+// page is what a browser shows when a service has no answer, nil = plain text.
+func (s *Server) page(x *exchange, r route, v *verdict) []byte {
+	path := x.front.ErrorPages[v.status]
+	switch {
+	case !v.starting && path == "" || !x.takesHTML():
+		return nil
+	case v.starting:
+		return wakePage(r.name.Service)
+	}
+	return s.pages.get(path)
 }
 
 // route finds out where the request goes. The path counts on DOMAIN itself only.
@@ -288,8 +318,14 @@ func (s *Server) say(ctx *fasthttp.RequestCtx, v *verdict) {
 	if v.status == 204 {
 		return
 	}
-	ctx.SetContentType("text/plain; charset=utf-8")
 	retryAfter(ctx, v.retryAfter)
+	if v.page != nil {
+		ctx.SetContentType("text/html; charset=utf-8")
+		ctx.Response.Header.Set("Cache-Control", "no-store")
+		ctx.SetBody(v.page)
+		return
+	}
+	ctx.SetContentType("text/plain; charset=utf-8")
 	ctx.SetBodyString(statusTexts[v.status] + "\n")
 }
 
@@ -382,45 +418,4 @@ func (s *Server) reply(ctx *fasthttp.RequestCtx, x *exchange, work context.Conte
 	}
 	x.ends = true
 	s.answered(ctx, x)
-}
-
-// stream writes a streamed Reply straight to the client.
-type stream struct {
-	client  *client
-	chunked bool
-	pending []byte
-}
-
-func (w *stream) begin(r Reply) error {
-	head := "HTTP/1.1 " + strconv.Itoa(r.Status) + " OK\r\nContent-Type: " + r.ContentType +
-		"\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\nConnection: close\r\n"
-	if w.chunked {
-		head += "Transfer-Encoding: chunked\r\n"
-	}
-	return w.client.send([]byte(head + "\r\n"))
-}
-
-func (w *stream) Write(p []byte) (int, error) {
-	w.pending = append(w.pending, p...)
-	return len(p), nil
-}
-
-func (w *stream) Flush() error {
-	if len(w.pending) == 0 {
-		return nil
-	}
-	b := w.pending
-	if w.chunked {
-		b = append(strconv.AppendInt(nil, int64(len(w.pending)), 16), "\r\n"...)
-		b = append(append(b, w.pending...), "\r\n"...)
-	}
-	w.pending = w.pending[:0]
-	return w.client.send(b)
-}
-
-func (w *stream) finish() error {
-	if err := w.Flush(); err != nil || !w.chunked {
-		return err
-	}
-	return w.client.send([]byte("0\r\n\r\n"))
 }

@@ -38,12 +38,17 @@ func (x *exchange) splice(base context.Context, u *upstream, br *bufio.Reader, t
 			l.pulse = &frames{}
 		}
 	}
+	x.record.headed = time.Since(x.record.began)
+	open := &x.door.Meter().Upgrades
+	open.Add(1)
+	defer open.Add(-1)
 	down.note(early)
 	var both sync.WaitGroup
 	both.Go(func() { x.carryUp(u, up) })
 	err := down.run()
 	x.hangUp(u, err)
 	both.Wait()
+	x.lanes = up.carried
 	return err
 }
 
@@ -90,9 +95,10 @@ type lane struct {
 	pulse pulse
 	use   *presence
 
-	buf *[]byte
-	n   int
-	err error
+	buf     *[]byte
+	n       int
+	err     error
+	carried int64 // bytes
 }
 
 // run ends with from, nil at its orderly end, or when to fails.
@@ -115,6 +121,7 @@ func (l *lane) deliver(p []byte) error {
 		return nil
 	}
 	l.note(p)
+	l.carried += int64(len(p))
 	return l.to(p)
 }
 

@@ -20,6 +20,8 @@ type verdict struct {
 	status     int
 	retryAfter time.Duration
 	reason     string
+	starting   bool   // a tenant that will be there soon
+	page       []byte // HTML instead of the status text; nil = none
 }
 
 // The contract's status texts.
@@ -42,16 +44,14 @@ var statusTexts = map[int]string{
 
 // visitor brings requests through doors.
 type visitor struct {
-	host Host
-	base context.Context // ends when the server does
+	host    Host
+	base    context.Context // ends when the server does
+	metrics *Metrics
 }
 
 // visit finds the door that a route leads to and forwards the request through
 // it. A nil verdict: the client has its answer, or has left.
 func (v *visitor) visit(x *exchange, r route) *verdict {
-	if s := v.host.Config().Services[r.name.Service]; s != nil {
-		x.front = &s.Front
-	}
 	if x.front.MaxBody > 0 {
 		if x.length > x.front.MaxBody {
 			return &verdict{status: 413, reason: errTooLarge.Error()}
@@ -62,11 +62,13 @@ func (v *visitor) visit(x *exchange, r route) *verdict {
 	if err != nil {
 		return refused(x, err)
 	}
+	x.door, x.base = door, v.base
 	way := door.Enter()
 	for wakes := 0; ; wakes++ {
 		if way == nil {
+			x.woke = true
 			x.watch()
-			if way, err = v.host.Wake(x.context(v.base), door); err != nil {
+			if way, err = v.wake(x, door); err != nil {
 				return refused(x, err)
 			}
 		}
@@ -82,11 +84,32 @@ func (v *visitor) visit(x *exchange, r route) *verdict {
 	}
 }
 
+// wake waits for a start, up to wake_page_after.
+func (v *visitor) wake(x *exchange, door *actors.Door) (*actors.Way, error) {
+	ctx := x.context(v.base)
+	if x.front.WakePageAfter > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, x.front.WakePageAfter)
+		defer cancel()
+	}
+	way, err := v.host.Wake(ctx, door)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, errStarting
+	}
+	return way, err
+}
+
+// errStarting is a start that takes longer than wake_page_after; it goes on.
+var errStarting = errors.New("it is still starting (wake_page_after)")
+
 // pass forwards and leaves the door, whatever happens.
 func (v *visitor) pass(x *exchange, door *actors.Door, way *actors.Way) error {
 	defer x.leave(door)
-	x.door, x.base = door, v.base
-	return forward(x, way)
+	err := forward(x, way, v.metrics)
+	if err != nil {
+		door.Meter().Faults[faultOf(err)].Add(1)
+	}
+	return err
 }
 
 // door finds a registered tenant, or creates one where that is allowed.
@@ -121,6 +144,8 @@ func refused(x *exchange, err error) *verdict {
 		return nil
 	case errors.Is(err, actors.ErrUnknownTenant), errors.Is(err, actors.ErrUnknownService):
 		return &verdict{status: 404, reason: err.Error()}
+	case errors.Is(err, errStarting):
+		return &verdict{status: 503, retryAfter: time.Second, reason: err.Error(), starting: true}
 	case errors.As(err, &r) && r.Timeout():
 		return &verdict{status: 504, reason: r.Reason}
 	case errors.As(err, &r):

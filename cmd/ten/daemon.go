@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -44,6 +45,7 @@ type daemon struct {
 	url    string
 	log    zerolog.Logger
 	lock   *dataLock
+	access io.Closer // the access log; nil = stdout
 	runDir string
 	load   func() (*conf.Config, error) // nil = there is no file
 	failed chan error                   // a listener that ended by itself
@@ -95,22 +97,41 @@ func (d *daemon) build(a *app, o daemonOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	metrics := edge.NewMetrics()
+	access, err := d.accessLog(a, o.place.config)
+	if err != nil {
+		return err
+	}
 	d.host, err = a.host(actors.Options{
 		Config: o.place.config, DataDir: o.place.dataDir, RunDir: o.place.runDir, Domain: o.domain, Log: o.log,
-		Conns: edge.NewConns, Probe: edge.Probe, AdminToken: token, Observe: o.observe,
+		Conns: edge.NewConns, Probe: edge.Probe, AdminToken: token, Observe: o.observe, Woken: metrics.Woken,
 	})
 	if err != nil {
 		return err
 	}
-	api := edge.APIOptions{Host: d.host, Log: o.log}
+	api := edge.APIOptions{Host: d.host, Log: o.log, Metrics: metrics}
 	if d.load != nil {
 		api.Reload = d.reload
 	}
 	d.server, err = edge.NewServer(edge.ServerOptions{
 		Host: d.host, API: edge.NewAPI(api), Domain: o.domain, Log: o.log,
-		TrustedProxies: o.place.config.Settings.TrustedPrefixes(), Clients: o.place.config.Settings.Clients,
+		TrustedProxies: o.place.config.Settings.TrustedPrefixes(), Clients: o.place.config.Settings.Clients, Access: access, Metrics: metrics,
 	})
 	return err
+}
+
+// accessLog is where requests are noted: a file, which unlock closes, or stdout.
+func (d *daemon) accessLog(a *app, config *conf.Config) (zerolog.Logger, error) {
+	path := config.Settings.AccessLogFile
+	if path == conf.Stdout {
+		return zerolog.New(zerolog.SyncWriter(a.out)), nil
+	}
+	file, err := edge.OpenAccessFile(path)
+	if err != nil {
+		return zerolog.Nop(), err
+	}
+	d.access = file
+	return zerolog.New(file), nil
 }
 
 // serve answers on all listeners until stop; each goroutine ends with its listener.
@@ -177,6 +198,9 @@ func tidy(runDir string) {
 }
 
 func (d *daemon) unlock() {
+	if d.access != nil {
+		d.access.Close()
+	}
 	if d.lock != nil {
 		d.lock.Close()
 	}
