@@ -116,6 +116,7 @@ func serve() {
 		time.Sleep(d)
 		fmt.Fprint(w, "slow")
 	})
+	http.HandleFunc("/socket", echoSocket)
 	http.HandleFunc("/write", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Println(r.URL.Query().Get("line"))
 	})
