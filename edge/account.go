@@ -32,14 +32,13 @@ func (s *Server) note(x *exchange) {
 	r.remote = x.visitor(s.trusts).String()
 	r.host = x.host.name
 	r.target = x.path() // without a query: tokens stand there
-	_ = eachField(x.headers, func(name, value []byte) error {
+	eachChecked(x.headers, func(name, value []byte) {
 		switch {
 		case is(name, "user-agent"):
 			r.agent = string(value)
 		case is(name, "referer"):
 			r.referer = string(value)
 		}
-		return nil
 	})
 }
 

@@ -192,16 +192,14 @@ func (a *answer) head(b []byte, id *requestID, framing int64, close bool) []byte
 	b = append(b, "HTTP/1.1 "...)
 	b = strconv.AppendInt(b, int64(a.status), 10)
 	b = append(append(append(b, ' '), a.reason...), "\r\n"...)
-	_ = eachField(a.raw[a.lines:], func(name, value []byte) error {
-		if is(name, "trailer") && framing == chunked {
+	eachChecked(a.raw[a.lines:], func(name, value []byte) {
+		switch {
+		case is(name, "trailer") && framing == chunked:
 			b = field(b, name, value) // those fields will come
-			return nil
+		case hopByHop(name) || a.nom.has(name) || is(name, "content-length"):
+		default:
+			b = field(b, name, value)
 		}
-		if hopByHop(name) || a.nom.has(name) || is(name, "content-length") {
-			return nil
-		}
-		b = field(b, name, value)
-		return nil
 	})
 	if id != nil && !a.named {
 		b = id.appendLine(b)

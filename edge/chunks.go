@@ -210,11 +210,10 @@ func (b *bodyReader) readTrailer() error {
 // that frame, route or authorize, which belong into a head (RFC 9110, section 6.5.1).
 func (b *bodyReader) appendTrailer(to []byte) []byte {
 	to = append(to, "0\r\n"...)
-	_ = eachField(b.trailer, func(name, value []byte) error {
+	eachChecked(b.trailer, func(name, value []byte) {
 		if !headOnly(name) {
 			to = field(to, name, value)
 		}
-		return nil
 	})
 	return append(to, "\r\n"...)
 }

@@ -60,8 +60,9 @@ type resting struct {
 // exchange is under way, so that an idle one is small.
 type upstream struct {
 	net.Conn
-	reused bool
-	killed atomic.Bool // by the watcher, or because the exchange failed
+	reused  bool
+	reading deadline
+	killed  atomic.Bool // by the watcher, or because the exchange failed
 }
 
 // NewConns makes the pool for one generation of a tenant. Close closes what
@@ -285,6 +286,11 @@ func (u *upstream) unread(err error) bool {
 	return err == nil && syscall.Errno(pending) == syscall.EPIPE
 }
 
+// answersIn sets how long the next read may wait; 0 = for ever.
+func (u *upstream) answersIn(d time.Duration) error {
+	return u.reading.set(u.Conn.SetReadDeadline, d)
+}
+
 // kill closes a connection whose exchange is over before its time, from any
 // goroutine.
 func (u *upstream) kill() {
@@ -295,7 +301,3 @@ func (u *upstream) kill() {
 
 // readers are lent to connections in use.
 var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 16<<10) }}
-
-// buffers carry what goes to clients: large enough that one write takes a head
-// and a usual body, and that a large body costs few.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 64<<10); return &b }}

@@ -23,7 +23,7 @@ func eachField(raw []byte, f func(name, value []byte) error) error {
 		if colon <= 0 || !isToken(line[:colon]) {
 			return errField
 		}
-		value := bytes.Trim(line[colon+1:], " \t")
+		value := trimBlank(line[colon+1:])
 		if !isValue(value) {
 			return errField
 		}
@@ -32,6 +32,38 @@ func eachField(raw []byte, f func(name, value []byte) error) error {
 		}
 	}
 	return nil
+}
+
+// eachChecked calls f with every name and value of lines that eachField has let
+// pass before.
+func eachChecked(raw []byte, f func(name, value []byte)) {
+	for len(raw) > 0 {
+		end := bytes.IndexByte(raw, '\n')
+		if end < 0 {
+			end = len(raw)
+		}
+		line := raw[:end]
+		raw = raw[min(end+1, len(raw)):]
+		if n := len(line); n > 0 && line[n-1] == '\r' {
+			line = line[:n-1]
+		}
+		colon := bytes.IndexByte(line, ':')
+		if colon <= 0 { // the empty line
+			return
+		}
+		f(line[:colon], trimBlank(line[colon+1:]))
+	}
+}
+
+// trimBlank is bytes.Trim of spaces and tabs, which costs a table each time.
+func trimBlank(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
+		b = b[:len(b)-1]
+	}
+	return b
 }
 
 // tokenBytes is tchar of RFC 9110, section 5.6.2.
@@ -110,7 +142,7 @@ func eachListed(value []byte, f func(member []byte)) {
 	for len(value) > 0 {
 		member, rest, _ := bytes.Cut(value, []byte(","))
 		value = rest
-		if member = bytes.Trim(member, " \t"); len(member) > 0 {
+		if member = trimBlank(member); len(member) > 0 {
 			f(member)
 		}
 	}

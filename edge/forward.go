@@ -113,7 +113,7 @@ func converse(x *exchange, way *actors.Way, pool *conns, u *upstream, first func
 	var sending *sender
 	if !x.upload.done {
 		sending = startSender(x, u, way.RequestTimeout)
-	} else if err := u.SetReadDeadline(time.Now().Add(way.RequestTimeout)); err != nil {
+	} else if err := u.answersIn(way.RequestTimeout); err != nil {
 		u.kill()
 		return err
 	}
@@ -140,8 +140,10 @@ func converse(x *exchange, way *actors.Way, pool *conns, u *upstream, first func
 	if err != nil {
 		return x.explain(err)
 	}
-	if err := sending.answered(u); err != nil {
-		return x.explain(err)
+	if here := int64(br.Buffered()); sending != nil || x.answer.length < 0 || x.answer.length > here {
+		if err := sending.answered(u); err != nil {
+			return x.explain(err)
+		}
 	}
 	if x.answer.status == 101 {
 		return x.splice(x.base, u, br, way.RequestTimeout)
@@ -206,9 +208,9 @@ func relay(x *exchange, br *bufio.Reader) error {
 		framing = untilClose // a 1.0 client knows no chunks
 	}
 	x.ends = x.ends || x.nom.close || framing == untilClose || x.http10
-	out := buffers.Get().(*[]byte)
-	defer buffers.Put(out)
-	b := x.answer.head((*out)[:0], &x.id, framing, x.ends)
+	lent := lend()
+	defer lent.giveBack()
+	b := x.answer.head(lent.small(), &x.id, framing, x.ends)
 	body := newBodyReader(br, x.answer.length)
 	if !body.done && x.answer.streams() {
 		x.record.headed = time.Since(x.record.began)
@@ -221,11 +223,11 @@ func relay(x *exchange, br *bufio.Reader) error {
 		}
 	}
 	for !body.done {
-		if len(b) > 0 && (!body.ready() || cap(b)-len(b) < minRoom) {
+		if full := cap(b)-len(b) < minRoom; len(b) > 0 && (full || !body.ready()) {
 			if err := x.send(b); err != nil {
 				return err
 			}
-			b = b[:0]
+			b = lent.next(b, full)
 		}
 		var err error
 		if b, err = appendBody(b, &body, framing); err != nil {
@@ -235,7 +237,6 @@ func relay(x *exchange, br *bufio.Reader) error {
 	if framing == chunked && !x.answer.bodiless(x.method) {
 		b = body.appendTrailer(b)
 	}
-	*out = b[:0]
 	return x.send(b)
 }
 

@@ -90,14 +90,13 @@ func (r *request) takesHTML() bool {
 		return false
 	}
 	takes := false
-	_ = eachField(r.headers, func(name, value []byte) error {
+	eachChecked(r.headers, func(name, value []byte) {
 		if is(name, "accept") {
 			eachListed(value, func(kind []byte) {
 				kind, parameters, _ := bytes.Cut(kind, []byte(";"))
 				takes = takes || is(bytes.TrimSpace(kind), "text/html") && !bytes.Contains(parameters, []byte("q=0.0")) && !bytes.HasSuffix(bytes.TrimSpace(parameters), []byte("q=0"))
 			})
 		}
-		return nil
 	})
 	return takes
 }

@@ -207,7 +207,7 @@ func (r *request) head(b []byte) []byte {
 	b = r.host.appendTo(b)
 	b = append(b, "\r\n"...)
 	var told forwardedBy
-	_ = eachField(r.headers, func(name, value []byte) error {
+	eachChecked(r.headers, func(name, value []byte) {
 		switch {
 		case r.trusted && told.take(name, value):
 		case is(name, "trailer") && r.length == chunked:
@@ -219,7 +219,6 @@ func (r *request) head(b []byte) []byte {
 		default:
 			b = field(b, name, value)
 		}
-		return nil
 	})
 	if r.length == chunked {
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
@@ -284,11 +283,10 @@ func (r *request) visitor(trusts func(netip.Addr) bool) netip.Addr {
 	if !r.trusted {
 		return who
 	}
-	_ = eachField(r.headers, func(name, value []byte) error {
+	eachChecked(r.headers, func(name, value []byte) {
 		if is(name, "x-forwarded-for") {
 			chain = append(append(chain, ','), value...)
 		}
-		return nil
 	})
 	for trusts(who) && len(chain) > 0 {
 		last := bytes.LastIndexByte(chain, ',')

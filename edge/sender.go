@@ -62,7 +62,7 @@ func (s *sender) await(u *upstream, d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.head {
-		_ = u.SetReadDeadline(time.Now().Add(d)) // fails on a closed connection only
+		_ = u.answersIn(d) // fails on a closed connection only
 	}
 }
 
@@ -73,7 +73,7 @@ func (s *sender) answered(u *upstream) error {
 		defer s.mu.Unlock()
 		s.head = true
 	}
-	return u.SetReadDeadline(time.Time{})
+	return u.answersIn(0)
 }
 
 // copy frames the body for the tenant, each piece as it comes.

@@ -346,11 +346,10 @@ func (s *Server) call(ctx *fasthttp.RequestCtx, x *exchange, local bool) {
 	c := &Call{
 		Method: string(x.method), Path: path, Remote: x.visitor(s.trusts), Local: local,
 	}
-	_ = eachField(x.headers, func(name, value []byte) error {
+	eachChecked(x.headers, func(name, value []byte) {
 		if is(name, "authorization") {
 			c.Authorization = string(value)
 		}
-		return nil
 	})
 	if c.Query, err = url.ParseQuery(string(ctx.URI().QueryString())); err != nil {
 		s.say(ctx, &verdict{status: 400, reason: "bad query"})
