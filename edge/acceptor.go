@@ -72,12 +72,13 @@ func (c *crowd) leave(v *client) {
 	}
 }
 
-// end closes the connections of those who have said nothing yet, or of all.
+// end closes the connections of those who have said nothing yet or wait between
+// two requests past the server, or of all.
 func (c *crowd) end(all bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for v := range c.clients {
-		if all || !v.begun.Load() {
+		if all || !v.begun.Load() || v.rest.close() {
 			v.Conn.Close()
 		}
 	}

@@ -27,6 +27,8 @@ type client struct {
 	requests int         // that were taken over
 	sent     int64       // bytes
 
+	rest  restState
+	dead  error  // why nothing comes any more
 	head  []byte // what the server may still read
 	owed  bool   // a head was given out and its request not taken over yet
 	fault *fault // why there is no further head
@@ -54,6 +56,8 @@ var errTwoReadings = errors.New("the end of the head is ambiguous")
 func (c *client) Read(p []byte) (int, error) {
 	if len(c.head) == 0 {
 		switch {
+		case c.dead != nil:
+			return 0, c.dead
 		case c.fault != nil:
 			return 0, c.fault
 		case c.owed:
@@ -95,6 +99,12 @@ func (c *client) take() []byte {
 	head := c.in.takeHead()
 	_, lines, _ := bytes.Cut(head, []byte("\n"))
 	return lines
+}
+
+// takeWhole is take for a head that the server has not read.
+func (c *client) takeWhole() {
+	c.head = nil
+	c.take()
 }
 
 // done ends a request.

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
@@ -22,7 +23,7 @@ func (id *requestID) make() { id.made = [2]uint64{rand.Uint64(), rand.Uint64()} 
 // take believes an id that is safe to repeat anywhere.
 func (id *requestID) take(value []byte) {
 	if len(value) <= maxRequestID && isToken(value) {
-		id.given = value
+		id.given = bytes.Clone(value) // the header does not outlive the reading of a body
 	}
 }
 

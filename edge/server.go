@@ -145,15 +145,23 @@ func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	s.say(ctx, v)
 }
 
-// handle answers one request on a public listener.
+// handle answers one request on a public listener, and those that follow it
+// while fasthttp is not needed for them.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
-	c := ctx.Conn().(*client)
-	x := begin(c, s.watcher)
+	for goesOn := s.first(ctx); goesOn; {
+		goesOn = s.next(ctx)
+	}
+}
+
+// first answers the request that fasthttp has read. True: by a tenant, and the
+// connection goes on.
+func (s *Server) first(ctx *fasthttp.RequestCtx) bool {
+	x := begin(ctx.Conn().(*client), s.watcher)
 	defer x.finish()
 	defer s.recovered(ctx, x)
 	if v := s.read(ctx, x); v != nil {
 		s.refuse(ctx, x, v)
-		return
+		return false
 	}
 	switch r := s.route(x); r.to {
 	case toNobody:
@@ -161,12 +169,25 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	case toAPI:
 		s.call(ctx, x, false)
 	case toApex, toTenant:
-		s.visit(ctx, x, r)
+		return s.visit(ctx, x, r)
 	}
+	return false
 }
 
-// visit brings a request to its tenant.
-func (s *Server) visit(ctx *fasthttp.RequestCtx, x *exchange, r route) {
+// next answers a request that fasthttp has not seen.
+func (s *Server) next(ctx *fasthttp.RequestCtx) bool {
+	x, r := s.warm(ctx.Conn().(*client))
+	if x == nil {
+		return false
+	}
+	defer x.finish()
+	defer s.recovered(ctx, x)
+	return s.visit(ctx, x, r)
+}
+
+// visit brings a request to its tenant. True: the client has its answer and may
+// ask again.
+func (s *Server) visit(ctx *fasthttp.RequestCtx, x *exchange, r route) bool {
 	if service := s.o.Host.Config().Services[r.name.Service]; service != nil {
 		x.front = &service.Front
 	}
@@ -176,9 +197,10 @@ func (s *Server) visit(ctx *fasthttp.RequestCtx, x *exchange, r route) {
 	if v != nil {
 		v.page = s.page(x, r, v)
 		s.refuse(ctx, x, v)
-		return
+		return false
 	}
 	s.answered(ctx, x)
+	return !x.ends
 }
 
 // page is what a browser shows when a service has no answer, nil = plain text.
@@ -212,8 +234,16 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, x *exchange, v *verdict) {
 		x.client.lingers = true
 		ctx.SetConnectionClose()
 	}
+	s.speak(ctx, x)
 	s.say(ctx, v)
 	tellID(ctx, x)
+}
+
+// speak has fasthttp answer after all, to this request and not to the one that
+// it has read.
+func (s *Server) speak(ctx *fasthttp.RequestCtx, x *exchange) {
+	x.client.swallow = false
+	ctx.Request.Header.SetMethodBytes(x.method)
 }
 
 // tellID tells the visitor what the request is called.
@@ -254,6 +284,7 @@ func (s *Server) recovered(ctx *fasthttp.RequestCtx, x *exchange) {
 		x.client.abort()
 		return
 	}
+	s.speak(ctx, x)
 	s.say(ctx, &verdict{status: 500, reason: "panic"})
 }
 
@@ -261,32 +292,42 @@ func (s *Server) recovered(ctx *fasthttp.RequestCtx, x *exchange) {
 func (s *Server) read(ctx *fasthttp.RequestCtx, x *exchange) *verdict {
 	h := &ctx.Request.Header
 	x.headers = x.client.take()
-	x.id.make()
 	x.method, x.target = h.Method(), h.RequestURI()
 	x.http10 = !h.IsHTTP11()
-	x.ends = s.base.Err() != nil || x.client.requests == s.o.Clients.RequestsPerConn
+	v := s.admit(x)
+	if p := string(h.Protocol()); p != "HTTP/1.1" && p != "HTTP/1.0" {
+		v = &verdict{status: 505, reason: "HTTP version " + p}
+	}
+	s.receive(x)
+	x.ends = x.ends || v != nil
+	return v
+}
+
+// admit checks a request that has been read, and changes nothing.
+func (s *Server) admit(x *exchange) *verdict {
+	x.id.make()
 	x.remote = remoteOf(x.client)
 	x.trusted = s.trusts(x.remote)
-	if p := string(h.Protocol()); p != "HTTP/1.1" && p != "HTTP/1.0" {
-		x.ends = true
-		return &verdict{status: 505, reason: "HTTP version " + p}
-	}
 	if m := string(x.method); m == "CONNECT" || m == "TRACE" { // which would show cookies to scripts
-		x.ends = true
 		return &verdict{status: 405, reason: m}
 	}
-	if err := x.check(&s.o.Clients); err != nil {
-		x.ends = true
-		var f *fault
-		if errors.As(err, &f) {
-			return &verdict{status: f.status, reason: f.reason}
-		}
-		return &verdict{status: 400, reason: err.Error()}
+	err := x.check(&s.o.Clients)
+	var f *fault
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &f):
+		return &verdict{status: f.status, reason: f.reason}
 	}
+	return &verdict{status: 400, reason: err.Error()}
+}
+
+// receive begins with a request that was taken over.
+func (s *Server) receive(x *exchange) {
+	x.ends = s.base.Err() != nil || x.client.requests == s.o.Clients.RequestsPerConn
 	if x.length != noBody {
 		x.upload = x.client.in.body(x.length)
 	}
-	return nil
 }
 
 // remoteOf is the address at the other end; invalid for a Unix socket.

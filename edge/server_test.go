@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/valyala/fasthttp"
 
 	"tenement/actors"
 	"tenement/conf"
@@ -408,4 +411,44 @@ func TestServer_EachVisitorGetsItsOwnAnswer(t *testing.T) {
 	}
 	all.Wait()
 	eventually(t, "the door is left by all", func() bool { return d.Inflight() == 0 })
+}
+
+// Whatever is plain to us is a request to fasthttp too, with the same parts and
+// the same end: which of them reads it makes no difference.
+func FuzzWarm_WhatIsPlainIsPlainToFasthttp(f *testing.F) {
+	for _, seed := range []string{
+		"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "POST /x?y HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n", "HEAD  / HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET / HTTP/1.1 \r\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n X: y\r\n\r\n", "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"GET /\xff HTTP/1.1\r\nHost: a\r\nX: \xff\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, head []byte) {
+		end := headEnd(head, 0)
+		if end == 0 || end > 16<<10 {
+			return
+		}
+		head = head[:end]
+		var r request
+		if !r.plain(head) || r.check(&anyLimits) != nil {
+			return
+		}
+		var h fasthttp.RequestHeader
+		h.DisableNormalizing()
+		br := bufio.NewReaderSize(bytes.NewReader(head), 16<<10)
+		if err := h.Read(br); err != nil {
+			t.Fatalf("%q is plain, but to fasthttp %v", head, err)
+		}
+		if rest, _ := io.ReadAll(br); len(rest) != 0 {
+			t.Fatalf("%q has more than fasthttp reads: %q", head, rest)
+		}
+		length := int64(h.ContentLength())
+		if length == -2 {
+			length = noBody
+		}
+		target := h.RequestURI()
+		if !bytes.Equal(h.Method(), r.method) || !bytes.Equal(target, r.target) || !h.IsHTTP11() || length != r.length || h.ConnectionClose() != r.nom.close {
+			t.Fatalf("%q is %s %s with a body of %d here, and %s %s with %d to fasthttp", head, r.method, r.target, r.length, h.Method(), target, length)
+		}
+	})
 }
