@@ -20,9 +20,9 @@ type Remark struct {
 
 // Settings is the [settings] block.
 type Settings struct {
-	DataDir             string // absolute
-	RunDir              string // "" = the default place, see cmd/ten
-	Bind                string // "" = 0.0.0.0 and [::]
+	DataDir             string   // absolute
+	RunDir              string   // "" = the default place, see cmd/ten
+	Bind                []string // IP addresses and "unix:/path"; nil = what systemd passes, else 0.0.0.0 and [::]
 	HealthCheckInterval time.Duration
 	MaxRestarts         int
 	RestartWindow       time.Duration
@@ -32,23 +32,31 @@ type Settings struct {
 	QueueTimeout        time.Duration
 	MaxAwake            int      // 0 = no limit
 	MaxConcurrentStarts int      // default 2 x cores
-	TrustedProxies      []string // CIDRs or addresses, checked
+	TrustedProxies      []string // CIDRs, addresses or "unix", checked
 	LogMaxBytes         int64    // per tenant
 	UIDBase             uint32
 	TLS                 TLS
 	Clients             Clients
 }
 
-// TLS is [settings.tls] (or tls.* keys): parsed here, used by the edge issue.
+// TLS is [settings.tls] (or tls.* keys).
 type TLS struct {
-	Enabled     bool
-	ACMEEmail   string
-	Domain      string
-	CacheDir    string // absolute
-	DNSProvider string
-	Staging     bool
-	HTTPSPort   int
-	HTTPPort    int
+	Enabled      bool
+	ACMEEmail    string
+	Domain       string
+	CacheDir     string // absolute
+	DNSProvider  string
+	Staging      bool
+	Certificates []Certificate // of files; none = ACME
+	HSTSMaxAge   time.Duration // 0 = no Strict-Transport-Security
+	HTTPSPort    int
+	HTTPPort     int
+}
+
+// Certificate is one entry of tls.certificates: two files in PEM.
+type Certificate struct {
+	CertFile string // absolute; the leaf first, then the intermediates
+	KeyFile  string // absolute
 }
 
 // Routing is the [routing] block.

@@ -66,7 +66,7 @@ const everyKey = `
 [settings]
 data_dir = "/var/lib/../lib/tenement"
 run_dir = "run"
-bind = "127.0.0.1"
+bind = ["127.0.0.1", "unix:run/edge.sock"]
 health_check_interval = 2.5
 max_restarts = 0
 restart_window = 60
@@ -76,7 +76,7 @@ circuit_cooldown = 0
 queue_timeout = 5
 max_awake = 100
 max_concurrent_starts = 1
-trusted_proxies = ["10.1.2.3/8", "::1", "fe80::1%eth0"]
+trusted_proxies = ["10.1.2.3/8", "::1", "fe80::1%eth0", "unix"]
 log_max_mb = 1
 uid_base = 70_000
 tls.enabled = true
@@ -87,6 +87,8 @@ tls.dns_provider = "cloudflare"
 tls.staging = true
 tls.https_port = 8443
 tls.http_port = 8080
+tls.certificates = [["site.pem", "/etc/site.key"]]
+tls.hsts_max_age = 600
 
 [service.Notes]
 command = "/usr/bin/python 3"
@@ -144,17 +146,18 @@ WWW = "old"
 func TestParse_EveryKeyIsUnderstood(t *testing.T) {
 	c := mustParse(t, everyKey)
 	same(t, c.Settings, Settings{
-		DataDir: "/var/lib/tenement", RunDir: filepath.Join(wd(t), "run"), Bind: "127.0.0.1",
+		DataDir: "/var/lib/tenement", RunDir: filepath.Join(wd(t), "run"), Bind: []string{"127.0.0.1", "unix:" + filepath.Join(wd(t), "run/edge.sock")},
 		HealthCheckInterval: 2500 * time.Millisecond, RestartWindow: time.Minute,
 		BackoffMax: 500500 * time.Microsecond, QueueTimeout: 5 * time.Second,
-		MaxAwake: 100, MaxConcurrentStarts: 1, TrustedProxies: []string{"10.1.2.3/8", "::1", "fe80::1%eth0"},
+		MaxAwake: 100, MaxConcurrentStarts: 1, TrustedProxies: []string{"10.1.2.3/8", "::1", "fe80::1%eth0", "unix"},
 		LogMaxBytes: 1 << 20, UIDBase: 70000,
 		TLS: TLS{Enabled: true, ACMEEmail: "me@example.com", Domain: "example.com", CacheDir: filepath.Join(wd(t), "certs"),
-			DNSProvider: "cloudflare", Staging: true, HTTPSPort: 8443, HTTPPort: 8080},
+			DNSProvider: "cloudflare", Staging: true, HTTPSPort: 8443, HTTPPort: 8080,
+			Certificates: []Certificate{{filepath.Join(wd(t), "site.pem"), "/etc/site.key"}}, HSTSMaxAge: 10 * time.Minute},
 		Clients: DefaultClients(),
 	})
 	same(t, *c.Services["notes"], Service{
-		Name: "notes", Line: 27, Command: "/usr/bin/python 3",
+		Name: "notes", Line: 29, Command: "/usr/bin/python 3",
 		Argv:      []string{"/usr/bin/python 3", "-m", "http.server", "{port}", "a b"},
 		Isolation: IsolationProcess, Socket: filepath.Join(wd(t), "sock/{name}-{id}"), Health: "/health?full=1",
 		Env:     map[string]string{"PLAIN": "x {id}", "WHOLE": "1000", "HEX": "0x1F", "VERSION": "1.10", "spring.debug": "true"},
@@ -223,7 +226,9 @@ func TestConfig_WithDataDirMovesWhatFollowsIt(t *testing.T) {
 
 func TestSettings_TrustedPrefixesAreNetworks(t *testing.T) {
 	s := mustParse(t, everyKey).Settings
-	same(t, s.TrustedPrefixes(), []netip.Prefix{
+	prefixes, unix := s.TrustedPrefixes()
+	same(t, unix, true)
+	same(t, prefixes, []netip.Prefix{
 		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("fe80::1/128"),
 	})
 }

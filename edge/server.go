@@ -28,6 +28,7 @@ type ServerOptions struct {
 	Log            zerolog.Logger
 	TrustedProxies []netip.Prefix // whose X-Forwarded-* is believed
 	Clients        conf.Clients   // what a visitor's connection may cost
+	TrustUnix      bool           // and so is that of whoever connects to a Unix socket
 }
 
 // Server is the HTTP door. This file is the only one that knows fasthttp; the
@@ -268,6 +269,9 @@ func remoteOf(c *client) netip.Addr {
 }
 
 func (s *Server) trusts(a netip.Addr) bool {
+	if !a.IsValid() {
+		return s.o.TrustUnix
+	}
 	for _, p := range s.o.TrustedProxies {
 		if p.Contains(a) {
 			return true

@@ -16,7 +16,8 @@ import (
 // serveFlags is what `ten serve` was asked for.
 type serveFlags struct {
 	port         int
-	domain, bind string
+	domain       string
+	bind         []string
 	tls, staging bool
 	email        string
 }
@@ -30,7 +31,7 @@ func (a *app) serveCmd() *cobra.Command {
 	flags := cmd.Flags()
 	flags.IntVarP(&f.port, "port", "p", 8080, "port to listen on; 0 takes a free one")
 	flags.StringVarP(&f.domain, "domain", "d", "localhost", "tenants answer to ID.SERVICE.DOMAIN")
-	flags.StringVar(&f.bind, "bind", "", "address to listen on (default all of them)")
+	flags.StringSliceVar(&f.bind, "bind", nil, "addresses and unix:/path to listen on (default all addresses, or what systemd passes)")
 	flags.BoolVar(&f.tls, "tls", false, "not built yet")
 	flags.StringVar(&f.email, "email", "", "for --tls")
 	flags.BoolVar(&f.staging, "staging", false, "for --tls")
@@ -51,7 +52,14 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 	}
 	sigs := stopSignals()
 	defer sigs.stop()
-	d, err := a.startDaemon(daemonOptions{place: a.placeOf(config), port: f.port, bind: f.bindTo(config), domain: f.domain, log: log, load: a.loadConfig})
+	passed, err := takePassed()
+	if err != nil {
+		return err
+	}
+	d, err := a.startDaemon(daemonOptions{
+		place: a.placeOf(config), domain: f.domain, log: log, load: a.loadConfig,
+		listen: listenOptions{bind: f.bindTo(config), port: f.port, passed: passed},
+	})
 	if err != nil {
 		return err
 	}
@@ -63,11 +71,16 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 	return d.wait(ctx, sigs.c)
 }
 
-func (f serveFlags) bindTo(config *conf.Config) string {
-	if f.bind != "" {
-		return strings.Trim(f.bind, "[]")
+// bindTo is where to listen: the flag wins over the file.
+func (f serveFlags) bindTo(config *conf.Config) []string {
+	if len(f.bind) == 0 {
+		return config.Settings.Bind
 	}
-	return config.Settings.Bind
+	addresses := make([]string, len(f.bind))
+	for i, address := range f.bind {
+		addresses[i] = strings.Trim(address, "[]")
+	}
+	return addresses
 }
 
 // signals are those that end a daemon.

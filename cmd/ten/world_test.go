@@ -278,6 +278,12 @@ func (w *world) ten(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
+// onLoopback is a free port that nobody else reaches.
+var (
+	loopback   = []string{"127.0.0.1"}
+	onLoopback = listenOptions{bind: loopback}
+)
+
 // daemon runs the real listeners and API over the fake tree until the test ends.
 func (w *world) daemon() *daemon {
 	w.t.Helper()
@@ -286,7 +292,7 @@ func (w *world) daemon() *daemon {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	d, err := a.startDaemon(daemonOptions{place: place, bind: "127.0.0.1", domain: "localhost", log: zerolog.Nop(), load: a.loadConfig})
+	d, err := a.startDaemon(daemonOptions{place: place, listen: onLoopback, domain: "localhost", log: zerolog.Nop(), load: a.loadConfig})
 	if err != nil {
 		w.t.Fatal(err)
 	}
