@@ -202,6 +202,7 @@ func relay(x *exchange, br *bufio.Reader) error {
 	x.ends = x.ends || x.nom.close || framing == untilClose || x.http10
 	out := buffers.Get().(*[]byte)
 	defer buffers.Put(out)
+	x.answer.hsts = x.client.at.hsts
 	b := x.answer.head((*out)[:0], &x.id, framing, x.ends)
 	body := newBodyReader(br, x.answer.length)
 	if !body.done && x.answer.streams() {

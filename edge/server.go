@@ -29,6 +29,7 @@ type ServerOptions struct {
 	TrustedProxies []netip.Prefix // whose X-Forwarded-* is believed
 	Clients        conf.Clients   // what a visitor's connection may cost
 	TrustUnix      bool           // and so is that of whoever connects to a Unix socket
+	HSTS           time.Duration  // for which browsers shall know HTTPS only; 0 = nothing is said
 }
 
 // Server is the HTTP door. This file is the only one that knows fasthttp; the
@@ -97,17 +98,18 @@ func (q quiet) Printf(format string, args ...any) { q.log.Debug().Msgf(format, a
 // Serve answers visitors and API calls until Shutdown; it may be called for
 // several listeners.
 func (s *Server) Serve(l net.Listener) error {
-	return s.accept(s.public, l)
+	return s.accept(s.public, l, entrance{})
 }
 
 // ServeControl answers API calls of a listener whose connections were checked
 // (ListenControl): they need no token.
 func (s *Server) ServeControl(l net.Listener) error {
-	return s.accept(s.control, l)
+	return s.accept(s.control, l, entrance{})
 }
 
-func (s *Server) accept(server *fasthttp.Server, l net.Listener) error {
+func (s *Server) accept(server *fasthttp.Server, l net.Listener, at entrance) error {
 	a := newAcceptor(s.base, l, s.crowd, &s.o.Clients, s.o.Log)
+	a.at = at
 	defer a.release()
 	return server.Serve(a)
 }
@@ -148,6 +150,10 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	defer s.recovered(ctx, x)
 	if v := s.read(ctx, x); v != nil {
 		s.refuse(ctx, x, v)
+		return
+	}
+	if c.at.httpsPort != 0 {
+		s.refuse(ctx, x, redirect(x, c.at.httpsPort))
 		return
 	}
 	switch r := s.route(x); r.to {
@@ -238,6 +244,7 @@ func (s *Server) read(ctx *fasthttp.RequestCtx, x *exchange) *verdict {
 	x.ends = s.base.Err() != nil || x.client.requests == s.o.Clients.RequestsPerConn
 	x.remote = remoteOf(x.client)
 	x.trusted = s.trusts(x.remote)
+	x.secure = x.client.at.tls != nil
 	if p := string(h.Protocol()); p != "HTTP/1.1" && p != "HTTP/1.0" {
 		x.ends = true
 		return &verdict{status: 505, reason: "HTTP version " + p}
@@ -294,7 +301,17 @@ func (s *Server) say(ctx *fasthttp.RequestCtx, v *verdict) {
 	}
 	ctx.SetContentType("text/plain; charset=utf-8")
 	retryAfter(ctx, v.retryAfter)
+	if v.location != "" {
+		ctx.Response.Header.Set("Location", v.location)
+	}
+	strictTransport(ctx)
 	ctx.SetBodyString(statusTexts[v.status] + "\n")
+}
+
+func strictTransport(ctx *fasthttp.RequestCtx) {
+	if c, ok := ctx.Conn().(*client); ok && c.at.hsts != "" {
+		ctx.Response.Header.Set("Strict-Transport-Security", c.at.hsts)
+	}
 }
 
 func retryAfter(ctx *fasthttp.RequestCtx, d time.Duration) {
@@ -362,6 +379,7 @@ func (s *Server) reply(ctx *fasthttp.RequestCtx, x *exchange, work context.Conte
 			ctx.SetContentType(r.ContentType)
 		}
 		retryAfter(ctx, r.RetryAfter)
+		strictTransport(ctx)
 		switch r.Status {
 		case 401:
 			ctx.Response.Header.Set("WWW-Authenticate", "Bearer")

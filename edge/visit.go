@@ -20,10 +20,12 @@ type verdict struct {
 	status     int
 	retryAfter time.Duration
 	reason     string
+	location   string // of a redirect
 }
 
 // The contract's status texts.
 var statusTexts = map[int]string{
+	308: "Permanent redirect",
 	400: "Bad request",
 	404: "Not found",
 	405: "Method not allowed",

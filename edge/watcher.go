@@ -133,7 +133,7 @@ func (w *watcher) remove(conn net.Conn, number uint64) {
 }
 
 func rawConn(conn net.Conn) syscall.RawConn {
-	sc, ok := conn.(syscall.Conn)
+	sc, ok := socketOf(conn).(syscall.Conn)
 	if !ok {
 		return nil
 	}

@@ -27,6 +27,7 @@ const drainTime = 5 * time.Second
 type daemonOptions struct {
 	place  place
 	listen listenOptions
+	tls    conf.TLS // used when listen.tls is set
 	domain string
 	log    zerolog.Logger
 	load   func() (*conf.Config, error) // reads the configuration again; nil = there is no file
@@ -38,6 +39,7 @@ type daemonOptions struct {
 type daemon struct {
 	host   host
 	server *edge.Server
+	tls    *edge.TLS // nil = plain HTTP only
 	url    string
 	log    zerolog.Logger
 	lock   *dataLock
@@ -49,13 +51,14 @@ type daemon struct {
 // startDaemon takes the data directory, binds every listener and only then makes
 // the tree: a port that is in use is found before any process is started.
 func (a *app) startDaemon(o daemonOptions) (_ *daemon, err error) {
-	d := &daemon{log: o.log, runDir: o.place.runDir, load: o.load, failed: make(chan error, 4)}
+	d := &daemon{log: o.log, runDir: o.place.runDir, load: o.load}
 	var public *listeners
 	defer func() {
 		if err != nil {
 			if public != nil {
 				public.close()
 			}
+			d.closeTLS()
 			d.unlock()
 		}
 	}()
@@ -68,6 +71,9 @@ func (a *app) startDaemon(o daemonOptions) (_ *daemon, err error) {
 	}
 	if err := ownDir(o.place.runDir); err != nil {
 		return nil, fmt.Errorf("cannot use the run directory: %w", err)
+	}
+	if err := d.openTLS(o); err != nil {
+		return nil, err
 	}
 	if public, err = listen(o.listen); err != nil {
 		return nil, err
@@ -84,6 +90,7 @@ func (a *app) startDaemon(o daemonOptions) (_ *daemon, err error) {
 	if err := d.lock.write(d.url); err != nil {
 		o.log.Warn().Err(err).Msg("cannot say in the lock file where this daemon answers")
 	}
+	d.failed = make(chan error, len(public.all())+2) // each can send its end though nobody hears it
 	d.serve(public, control)
 	return d, nil
 }
@@ -108,7 +115,7 @@ func (d *daemon) build(a *app, o daemonOptions) (err error) {
 	proxies, unix := o.place.config.Settings.TrustedPrefixes()
 	d.server, err = edge.NewServer(edge.ServerOptions{
 		Host: d.host, API: edge.NewAPI(api), Domain: o.domain, Log: o.log,
-		TrustedProxies: proxies, TrustUnix: unix, Clients: o.place.config.Settings.Clients,
+		TrustedProxies: proxies, TrustUnix: unix, HSTS: o.tls.HSTSMaxAge, Clients: o.place.config.Settings.Clients,
 	})
 	return err
 }
@@ -117,6 +124,12 @@ func (d *daemon) build(a *app, o daemonOptions) (err error) {
 func (d *daemon) serve(public *listeners, control net.Listener) {
 	for _, l := range public.http {
 		go func() { d.failed <- d.server.Serve(l) }()
+	}
+	for _, l := range public.https {
+		go func() { d.failed <- d.server.ServeTLS(l, d.tls) }()
+	}
+	for _, l := range public.redirect {
+		go func() { d.failed <- d.server.ServeRedirect(l, public.httpsPort()) }()
 	}
 	go func() { d.failed <- d.server.ServeControl(control) }()
 }
@@ -158,6 +171,7 @@ func (d *daemon) stop(ctx context.Context) error {
 	if err := d.server.Shutdown(drain); err != nil && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		d.log.Warn().Err(err).Msg("cannot stop the listeners")
 	}
+	d.closeTLS()
 	err := d.host.Shutdown(ctx)
 	tidy(d.runDir)
 	d.unlock()

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,7 +15,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"tenement/actors"
-	"tenement/conf"
 )
 
 func TestDaemon_TheFirstStartWritesAnAdminTokenAndSaysWhere(t *testing.T) {
@@ -234,16 +232,5 @@ func TestServe_AListenerThatBreaksEndsTheDaemonWithAnError(t *testing.T) {
 	d.failed <- errors.New("accept: too bad")
 	if err := d.wait(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "a listener ended: accept: too bad") {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestServe_TheFlagWinsOverTheFilesBind(t *testing.T) {
-	config := &conf.Config{Settings: conf.Settings{Bind: []string{"10.0.0.1"}}}
-	for _, c := range []struct{ flag, want []string }{
-		{nil, []string{"10.0.0.1"}}, {loopback, loopback}, {[]string{"[::1]", "unix:/s"}, []string{"::1", "unix:/s"}},
-	} {
-		if got := (serveFlags{bind: c.flag}).bindTo(config); !slices.Equal(got, c.want) {
-			t.Errorf("--bind %q: %q, want %q", c.flag, got, c.want)
-		}
 	}
 }

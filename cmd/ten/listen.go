@@ -152,6 +152,20 @@ func serverURL(domain string, l *listeners) string {
 	return conf.UnixPrefix + l.all()[0].Addr().String()
 }
 
+// httpsPort is where plain HTTP is sent to; systemd may have chosen it. The
+// default when HTTPS is on no TCP port.
+func (l *listeners) httpsPort() int {
+	for _, one := range l.https {
+		if tcp, ok := one.Addr().(*net.TCPAddr); ok {
+			return tcp.Port
+		}
+	}
+	return defaultHTTPS
+}
+
+// defaultHTTPS is the port that URLs leave out.
+const defaultHTTPS = 443
+
 // passed is a listening socket that systemd made for us.
 type passed struct {
 	name     string // passedHTTP or passedHTTPS

@@ -2,15 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
-
-	"tenement/conf"
 )
 
 // serveFlags is what `ten serve` was asked for.
@@ -20,21 +16,26 @@ type serveFlags struct {
 	bind         []string
 	tls, staging bool
 	email        string
+
+	portSet, domainSet bool
 }
 
 func (a *app) serveCmd() *cobra.Command {
 	var f serveFlags
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run the daemon", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.portSet, f.domainSet = cmd.Flags().Changed("port"), cmd.Flags().Changed("domain")
+			return a.serve(cmd.Context(), f)
+		},
 	}
 	flags := cmd.Flags()
-	flags.IntVarP(&f.port, "port", "p", 8080, "port to listen on; 0 takes a free one")
+	flags.IntVarP(&f.port, "port", "p", 8080, "port to listen on, with --tls that of HTTPS (default then tls.https_port, 443); 0 takes a free one")
 	flags.StringVarP(&f.domain, "domain", "d", "localhost", "tenants answer to ID.SERVICE.DOMAIN")
 	flags.StringSliceVar(&f.bind, "bind", nil, "addresses and unix:/path to listen on (default all addresses, or what systemd passes)")
-	flags.BoolVar(&f.tls, "tls", false, "not built yet")
-	flags.StringVar(&f.email, "email", "", "for --tls")
-	flags.BoolVar(&f.staging, "staging", false, "for --tls")
+	flags.BoolVar(&f.tls, "tls", false, "serve HTTPS, as tls.enabled does")
+	flags.StringVar(&f.email, "email", "", "address for the certificate authority, with --tls")
+	flags.BoolVar(&f.staging, "staging", false, "take certificates for trying out, with --tls")
 	return cmd
 }
 
@@ -43,8 +44,9 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.tls || f.staging || f.email != "" || config.Settings.TLS.Enabled {
-		return errors.New("--tls is not built yet in this version; put Caddy or nginx in front")
+	secure, err := f.secure(config)
+	if err != nil {
+		return err
 	}
 	log := newLog(a.err)
 	for _, remark := range config.Remarks {
@@ -56,9 +58,9 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 	if err != nil {
 		return err
 	}
+	domain := f.domainOf(secure)
 	d, err := a.startDaemon(daemonOptions{
-		place: a.placeOf(config), domain: f.domain, log: log, load: a.loadConfig,
-		listen: listenOptions{bind: f.bindTo(config), port: f.port, passed: passed},
+		place: a.placeOf(config), domain: domain, log: log, load: a.loadConfig, tls: secure, listen: f.listenOptions(config, secure, passed),
 	})
 	if err != nil {
 		return err
@@ -66,21 +68,9 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 	if err := d.host.StartListed(ctx); err != nil { // those that can be had are served
 		log.Error().Err(err).Msg("not all of [instances] could be started")
 	}
-	log.Info().Str("url", d.url).Str("domain", f.domain).Str("data_dir", config.Settings.DataDir).Msg("serving")
+	log.Info().Str("url", d.url).Str("domain", domain).Str("data_dir", config.Settings.DataDir).Msg("serving")
 	defer d.reloadOnHangup(ctx)()
 	return d.wait(ctx, sigs.c)
-}
-
-// bindTo is where to listen: the flag wins over the file.
-func (f serveFlags) bindTo(config *conf.Config) []string {
-	if len(f.bind) == 0 {
-		return config.Settings.Bind
-	}
-	addresses := make([]string, len(f.bind))
-	for i, address := range f.bind {
-		addresses[i] = strings.Trim(address, "[]")
-	}
-	return addresses
 }
 
 // signals are those that end a daemon.
