@@ -36,6 +36,9 @@ var contractRoutes = []struct{ method, path, who, request, response string }{
 	{"POST", "/api/tokens", "admin", "tenant,description+service,read_only,expires_secs", "token,scope+id"},
 	{"GET", "/api/tokens", "admin", "", "+id,scope,for,read_only,description,created,expires"},
 	{"POST", "/api/tokens/revoke", "admin", "+id", ""},
+	{"GET", "/api/domains", "any", "", "domain,unicode,instance,created"},
+	{"POST", "/api/domains", "admin", "process,id,domain", "domain,unicode,instance,created"},
+	{"POST", "/api/domains/remove", "admin", "domain", "domain,unicode,instance,created"},
 }
 
 func TestRoutes_MatchTheContract(t *testing.T) {
@@ -115,6 +118,10 @@ func TestRoutes_ATenantTokenSeesAndActsOnItsOwnOnly(t *testing.T) {
 			case r.Pattern == "/api/instances":
 				reply := d.ask("notes-bob", r.Method, r.Pattern+"?all=true", "")
 				if list := decodedReply[[]InstanceJSON](t, reply); len(list) != 1 || list[0].ID != "notes:bob" {
+					t.Errorf("sees %+v", list)
+				}
+			case r.Pattern == "/api/domains":
+				if list := decodedReply[[]DomainJSON](t, d.ask("notes-bob", r.Method, r.Pattern, "")); len(list) != 1 || list[0].Instance != "notes:bob" {
 					t.Errorf("sees %+v", list)
 				}
 			case strings.HasPrefix(r.Pattern, "/api/logs"), strings.HasPrefix(r.Pattern, "/api/events"):

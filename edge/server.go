@@ -179,7 +179,13 @@ func (s *Server) route(x *exchange) route {
 			path = plain
 		}
 	}
-	return routeFor(&s.o.Host.Config().Routing, s.domain, x.host, path)
+	r := routeFor(&s.o.Host.Config().Routing, s.domain, x.host, path)
+	if r.to == toNobody {
+		if name, ok := s.o.Host.Domain(x.host.name); ok {
+			return route{to: toTenant, name: name}
+		}
+	}
+	return r
 }
 
 // refuse answers with the edge's own words. A body that nobody took ends the
