@@ -41,16 +41,22 @@ type Settings struct {
 
 // TLS is [settings.tls] (or tls.* keys).
 type TLS struct {
-	Enabled      bool
-	ACMEEmail    string
-	Domain       string
-	CacheDir     string // absolute
-	DNSProvider  string
-	Staging      bool
-	Certificates []Certificate // of files; none = ACME
-	HSTSMaxAge   time.Duration // 0 = no Strict-Transport-Security
-	HTTPSPort    int
-	HTTPPort     int
+	Enabled          bool
+	ACME             bool // certificates come from a certificate authority
+	ACMEEmail        string
+	ACMEDirectory    string // its URL; "" = Let's Encrypt
+	ACMECARoot       string // PEM file of who is trusted to be it, absolute; "" = the system's roots
+	ACMEWeeklyBudget int    // names that may get their first certificate in seven days
+	Domain           string
+	CacheDir         string // absolute
+	DNSProvider      string
+	DNSHook          []string // argv, without what is added to it; nil = no wildcards
+	DNSHookTimeout   time.Duration
+	Staging          bool
+	Certificates     []Certificate // of files
+	HSTSMaxAge       time.Duration // 0 = no Strict-Transport-Security
+	HTTPSPort        int
+	HTTPPort         int
 }
 
 // Certificate is one entry of tls.certificates: two files in PEM.

@@ -48,7 +48,8 @@ func TestParse_DefaultsAreThoseOfTheContract(t *testing.T) {
 		BackoffBase: time.Second, BackoffMax: time.Minute, CircuitCooldown: time.Minute,
 		QueueTimeout: 30 * time.Second, MaxConcurrentStarts: 2 * runtime.GOMAXPROCS(0),
 		LogMaxBytes: 8 << 20, UIDBase: 1900000000,
-		TLS:     TLS{CacheDir: filepath.Join(data, "acme"), HTTPSPort: 443, HTTPPort: 80},
+		TLS: TLS{CacheDir: filepath.Join(data, "acme"), HTTPSPort: 443, HTTPPort: 80,
+			ACME: true, ACMEWeeklyBudget: 40, DNSHookTimeout: 2 * time.Minute},
 		Clients: DefaultClients(),
 	})
 	same(t, c.Services, map[string]*Service{"notes": {
@@ -89,6 +90,12 @@ tls.https_port = 8443
 tls.http_port = 8080
 tls.certificates = [["site.pem", "/etc/site.key"]]
 tls.hsts_max_age = 600
+tls.dns_hook = "/bin/dns 'a b'"
+tls.dns_hook_timeout = 5
+tls.acme = true
+tls.acme_directory = "https://ca.test/dir"
+tls.acme_ca_root = "ca.pem"
+tls.acme_weekly_budget = 3
 
 [service.Notes]
 command = "/usr/bin/python 3"
@@ -153,11 +160,13 @@ func TestParse_EveryKeyIsUnderstood(t *testing.T) {
 		LogMaxBytes: 1 << 20, UIDBase: 70000,
 		TLS: TLS{Enabled: true, ACMEEmail: "me@example.com", Domain: "example.com", CacheDir: filepath.Join(wd(t), "certs"),
 			DNSProvider: "cloudflare", Staging: true, HTTPSPort: 8443, HTTPPort: 8080,
-			Certificates: []Certificate{{filepath.Join(wd(t), "site.pem"), "/etc/site.key"}}, HSTSMaxAge: 10 * time.Minute},
+			Certificates: []Certificate{{filepath.Join(wd(t), "site.pem"), "/etc/site.key"}}, HSTSMaxAge: 10 * time.Minute,
+			DNSHook: []string{"/bin/dns", "a b"}, DNSHookTimeout: 5 * time.Second, ACME: true, ACMEDirectory: "https://ca.test/dir",
+			ACMECARoot: filepath.Join(wd(t), "ca.pem"), ACMEWeeklyBudget: 3},
 		Clients: DefaultClients(),
 	})
 	same(t, *c.Services["notes"], Service{
-		Name: "notes", Line: 29, Command: "/usr/bin/python 3",
+		Name: "notes", Line: 35, Command: "/usr/bin/python 3",
 		Argv:      []string{"/usr/bin/python 3", "-m", "http.server", "{port}", "a b"},
 		Isolation: IsolationProcess, Socket: filepath.Join(wd(t), "sock/{name}-{id}"), Health: "/health?full=1",
 		Env:     map[string]string{"PLAIN": "x {id}", "WHOLE": "1000", "HEX": "0x1F", "VERSION": "1.10", "spring.debug": "true"},

@@ -108,7 +108,20 @@ var tlsKeys = []key[TLS]{
 	row("domain", text, "", func(t *TLS) *string { return &t.Domain }),
 	// acme under the data directory, see settle: it is backed up with the rest.
 	row("cache_dir", absolute, "", func(t *TLS) *string { return &t.CacheDir }),
+	// The original's modules for providers do not exist here: dns_hook is any of them.
 	row("dns_provider", text, "", func(t *TLS) *string { return &t.DNSProvider }),
+	// Without one, every name has a certificate of its own.
+	row("dns_hook", command, nil, func(t *TLS) *[]string { return &t.DNSHook }),
+	// What slow providers take until all their servers have a record.
+	row("dns_hook_timeout", seconds(instant), 2*time.Minute, func(t *TLS) *time.Duration { return &t.DNSHookTimeout }),
+	// On, unless there are certificates of one's own; see settle.
+	row("acme", boolean, true, func(t *TLS) *bool { return &t.ACME }),
+	// Let's Encrypt's, or with staging its other one: cmd/ten knows them.
+	row("acme_directory", checked(text, isHTTPS), "", func(t *TLS) *string { return &t.ACMEDirectory }),
+	// The roots of the system.
+	row("acme_ca_root", absolute, "", func(t *TLS) *string { return &t.ACMECARoot }),
+	// Let's Encrypt gives 50 a week below one registered domain; some are for us.
+	row("acme_weekly_budget", whole[int](0, math.MaxInt32), 40, func(t *TLS) *int { return &t.ACMEWeeklyBudget }),
 	// A staging certificate frightens every visitor.
 	row("staging", boolean, false, func(t *TLS) *bool { return &t.Staging }),
 	// Certificates of one's own; then nobody is asked for any, unless acme says so.

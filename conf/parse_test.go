@@ -77,6 +77,13 @@ func TestParse_NamesEveryProblemWithItsLine(t *testing.T) {
 		{"certificates", "[settings.tls]\ncertificates = [['a'],\n['~/a', 1]]", "t:2: settings.tls.certificates[0]: must be [certificate, key], like [\"/etc/ssl/site.pem\", \"/etc/ssl/site.key\"]\n" +
 			"t:3: settings.tls.certificates[1][0]: starts with ~, which only a shell understands; write the whole path\n" +
 			"t:3: settings.tls.certificates[1][1]: must be a string, not a whole number"},
+		{"dns_hook", "[settings.tls]\ndns_hook = ''", "t:2: settings.tls.dns_hook: names no program"},
+		{"dns_hook of a shell", "[settings.tls]\ndns_hook = '~/dns'", "t:2: settings.tls.dns_hook: starts with ~, which only a shell understands; write the whole path"},
+		{"dns_hook unfinished", "[settings.tls]\ndns_hook = \"dns 'x\"", "t:2: settings.tls.dns_hook: has a ' quote that is never closed"},
+		{"dns_hook as a list", "[settings.tls]\ndns_hook = ['dns']", "t:2: settings.tls.dns_hook: must be a string, not an array"},
+		{"dns_hook_timeout", "[settings.tls]\ndns_hook_timeout = 0", "t:2: settings.tls.dns_hook_timeout: must be at least 0.001 seconds, not 0"},
+		{"acme_directory", "[settings.tls]\nacme_directory = 'http://ca.test/dir'", "t:2: settings.tls.acme_directory: \"http://ca.test/dir\" is not a URL of https"},
+		{"acme_weekly_budget", "[settings.tls]\nacme_weekly_budget = -1", "t:2: settings.tls.acme_weekly_budget: must be at least 0, not -1"},
 		{"port", "[settings.tls]\nhttps_port = 65536\nhttp_port = 0", "t:2: settings.tls.https_port: must be at most 65535, not 65536\nt:3: settings.tls.http_port: must be at least 1, not 0"},
 		{"idle_timeout", "[service.notes]\ncommand = 'a'\nidle_timeout = -1", "t:3: service.notes.idle_timeout: must be at least 0 seconds, not -1"},
 		{"startup_timeout", in("startup_timeout = 0"), "t:4: service.notes.startup_timeout: must be at least 0.001 seconds, not 0"},

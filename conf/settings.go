@@ -58,6 +58,7 @@ func readSettings(c *Config, v value) {
 	if s.TLS.CacheDir == "" {
 		s.TLS.CacheDir = filepath.Join(s.DataDir, "acme")
 	}
+	s.TLS.settle(v.field("tls"))
 	if !v.field("circuit_cooldown").present() {
 		s.CircuitCooldown = s.BackoffMax
 	}

@@ -93,6 +93,13 @@ type acceptor struct {
 	limits *conf.Clients
 	at     entrance // of the connections it makes
 	spare  int      // a descriptor; -1 = none
+	once   sync.Once
+}
+
+// Close ends the listener; who comes second to it finds it closed.
+func (a *acceptor) Close() (err error) {
+	a.once.Do(func() { err = a.Listener.Close() })
+	return err
 }
 
 // Pauses between tries to accept when the kernel has no room.

@@ -26,13 +26,17 @@ type API struct {
 	log      zerolog.Logger
 	guesses  *guesses
 	storage  *storageMeter
+	tls      *TLS
+	domain   string
 	reloader func(context.Context) ([]conf.Difference, error)
 }
 
 // APIOptions is what the API needs; Host and Log are required.
 type APIOptions struct {
-	Host Host
-	Log  zerolog.Logger
+	Host   Host
+	Log    zerolog.Logger
+	TLS    *TLS   // nil = plain HTTP only
+	Domain string // as served
 	// Reload reads the configuration again and applies it; its error may be
 	// conf.Problems. nil: there is no file to read.
 	Reload func(context.Context) ([]conf.Difference, error)
@@ -40,7 +44,9 @@ type APIOptions struct {
 
 // NewAPI makes the API over a host.
 func NewAPI(o APIOptions) *API {
-	return &API{host: o.Host, log: o.Log, guesses: newGuesses(), storage: newStorageMeter(), reloader: o.Reload}
+	return &API{
+		host: o.Host, log: o.Log, guesses: newGuesses(), storage: newStorageMeter(), tls: o.TLS, domain: o.Domain, reloader: o.Reload,
+	}
 }
 
 // Serve answers one call. It never fails: what goes wrong is a Reply with a

@@ -10,9 +10,9 @@ import (
 
 // entrance is what is spoken on one listener. The zero value is plain HTTP.
 type entrance struct {
-	tls       *TLS   // nil = plain
+	tls       *TLS   // nil = plain, and no certificates are taken
 	hsts      string // Strict-Transport-Security; "" = none
-	httpsPort int    // not 0: whoever comes is sent there
+	httpsPort int    // not 0: plain, and whoever comes is sent there
 }
 
 // ServeTLS answers visitors and API calls over TLS until Shutdown.
@@ -25,13 +25,16 @@ func (s *Server) ServeTLS(l net.Listener, t *TLS) error {
 }
 
 // ServeRedirect sends everybody who speaks plain HTTP to the same place by
-// HTTPS, at that port, until Shutdown.
-func (s *Server) ServeRedirect(l net.Listener, httpsPort int) error {
-	return s.accept(s.public, l, entrance{httpsPort: httpsPort})
+// HTTPS, at that port, until Shutdown. It answers the authority of t.
+func (s *Server) ServeRedirect(l net.Listener, t *TLS, httpsPort int) error {
+	return s.accept(s.public, l, entrance{tls: t, httpsPort: httpsPort})
 }
 
-func (e entrance) secure(conn net.Conn) net.Conn {
-	if e.tls == nil {
+// secured reports whether TLS is spoken.
+func (e *entrance) secured() bool { return e.tls != nil && e.httpsPort == 0 }
+
+func (e *entrance) secure(conn net.Conn) net.Conn {
+	if !e.secured() {
 		return conn
 	}
 	return tls.Server(conn, e.tls.config)
@@ -39,6 +42,16 @@ func (e entrance) secure(conn net.Conn) net.Conn {
 
 // defaultHTTPS is the port that URLs leave out.
 const defaultHTTPS = 443
+
+// challenge is what a certificate authority wants to read here; false for all
+// other requests.
+func (e *entrance) challenge(x *exchange) (Reply, bool) {
+	if e.tls == nil || e.tls.acme == nil || string(x.method) != "GET" {
+		return Reply{}, false
+	}
+	text, ok := e.tls.acme.httpChallenge(x.host.name, x.path())
+	return Reply{Status: 200, ContentType: "text/plain", Body: []byte(text)}, ok
+}
 
 // redirect is the answer to plain HTTP where HTTPS is at home. 308: a POST stays
 // one (RFC 9110, section 15.4.9).

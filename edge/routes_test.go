@@ -24,6 +24,7 @@ var contractRoutes = []struct{ method, path, who, request, response string }{
 	{"GET", "/api/instances/{instance}/storage", "scoped", "", "used_bytes,quota_bytes,usage_percent,path"},
 	{"POST", "/api/deploy", "admin", "process,version,weight,timeout", "instance,socket,weight,status"},
 	{"POST", "/api/route", "admin", "process,from,to", "from_instance,to_instance,from_weight,to_weight"},
+	{"GET", "/api/tls/status", "any", "", "enabled,domain,staging,https_port,http_port+acme,directory,dns_hook,certificates,budget,pending,failures"},
 	{"GET", "/api/logs", "scoped", "", "timestamp,level,process,instance_id,message"},
 	{"GET", "/api/logs/stream", "scoped", "", "timestamp,level,process,instance_id,message"},
 	// Not in the contract's table, but in the issue.
@@ -119,6 +120,10 @@ func TestRoutes_ATenantTokenSeesAndActsOnItsOwnOnly(t *testing.T) {
 				reply := d.ask("notes-bob", r.Method, r.Pattern+"?all=true", "")
 				if list := decodedReply[[]InstanceJSON](t, reply); len(list) != 1 || list[0].ID != "notes:bob" {
 					t.Errorf("sees %+v", list)
+				}
+			case r.Pattern == "/api/tls/status":
+				if s := decodedReply[TLSStatusJSON](t, d.ask("notes-bob", r.Method, r.Pattern, "")); len(s.Certificates)+len(s.Pending)+len(s.Failures) > 0 {
+					t.Errorf("sees %+v", s)
 				}
 			case r.Pattern == "/api/domains":
 				if list := decodedReply[[]DomainJSON](t, d.ask("notes-bob", r.Method, r.Pattern, "")); len(list) != 1 || list[0].Instance != "notes:bob" {

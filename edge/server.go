@@ -111,6 +111,7 @@ func (s *Server) accept(server *fasthttp.Server, l net.Listener, at entrance) er
 	a := newAcceptor(s.base, l, s.crowd, &s.o.Clients, s.o.Log)
 	a.at = at
 	defer a.release()
+	defer context.AfterFunc(s.base, func() { _ = a.Close() })() // a Shutdown that came first knows nothing of it
 	return server.Serve(a)
 }
 
@@ -153,6 +154,10 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	if c.at.httpsPort != 0 {
+		if r, ok := c.at.challenge(x); ok {
+			s.reply(ctx, x, s.base, "", r)
+			return
+		}
 		s.refuse(ctx, x, redirect(x, c.at.httpsPort))
 		return
 	}
@@ -179,9 +184,13 @@ func (s *Server) route(x *exchange) route {
 			path = plain
 		}
 	}
-	r := routeFor(&s.o.Host.Config().Routing, s.domain, x.host, path)
+	return s.routeTo(x.host, path)
+}
+
+func (s *Server) routeTo(h hostname, path string) route {
+	r := routeFor(&s.o.Host.Config().Routing, s.domain, h, path)
 	if r.to == toNobody {
-		if name, ok := s.o.Host.Domain(x.host.name); ok {
+		if name, ok := s.o.Host.Domain(h.name); ok {
 			return route{to: toTenant, name: name}
 		}
 	}
@@ -250,7 +259,7 @@ func (s *Server) read(ctx *fasthttp.RequestCtx, x *exchange) *verdict {
 	x.ends = s.base.Err() != nil || x.client.requests == s.o.Clients.RequestsPerConn
 	x.remote = remoteOf(x.client)
 	x.trusted = s.trusts(x.remote)
-	x.secure = x.client.at.tls != nil
+	x.secure = x.client.at.secured()
 	if p := string(h.Protocol()); p != "HTTP/1.1" && p != "HTTP/1.0" {
 		x.ends = true
 		return &verdict{status: 505, reason: "HTTP version " + p}

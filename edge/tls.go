@@ -25,18 +25,25 @@ var suites = []uint16{
 const (
 	protoH2   = "h2"
 	protoHTTP = "http/1.1"
+
+	protoChallenge = "acme-tls/1" // spoken by certificate authorities
 )
 
 // TLSOptions is what a TLS is made of.
 type TLSOptions struct {
-	Certificates []conf.Certificate // of files
-	Log          zerolog.Logger
+	Certificates        []conf.Certificate // of files
+	ACME                *ACMEOptions       // for every other name; nil = files only
+	Domain              string             // for whom a client that names nobody comes
+	HTTPSPort, HTTPPort int                // as configured, for Status
+	Log                 zerolog.Logger
 }
 
 // TLS is what HTTPS listeners share: the certificates, by the name that a
 // client asks for. Close ends it.
 type TLS struct {
+	o      TLSOptions
 	files  *certificateFiles
+	acme   *acmeClient // nil = files only
 	config *tls.Config
 	end    context.CancelFunc
 	ended  chan struct{}
@@ -50,10 +57,17 @@ func NewTLS(o TLSOptions) (*TLS, error) {
 		return nil, err
 	}
 	ctx, end := context.WithCancel(context.Background())
-	t := &TLS{files: files, end: end, ended: make(chan struct{})}
+	t := &TLS{o: o, files: files, end: end, ended: make(chan struct{})}
 	t.config = &tls.Config{
 		MinVersion: tls.VersionTLS12, CipherSuites: suites, NextProtos: []string{protoHTTP},
 		GetCertificate: t.certificate,
+	}
+	if o.ACME != nil {
+		if t.acme, err = newACME(*o.ACME, o.Log); err != nil {
+			end()
+			return nil, err
+		}
+		t.config.NextProtos = append(t.config.NextProtos, protoChallenge)
 	}
 	go func() { // Close ends it
 		defer close(t.ended)
@@ -62,15 +76,54 @@ func NewTLS(o TLSOptions) (*TLS, error) {
 	return t, nil
 }
 
-// Close ends what NewTLS began. Connections that are there go on.
+// Begin starts to get certificates for the names that a server knows; call it
+// before ServeTLS. The addresses are where the authority finds us; nil is nowhere.
+func (t *TLS) Begin(s *Server, https, http *net.TCPAddr) {
+	if t.acme == nil {
+		return
+	}
+	at := challengePorts{}
+	if http != nil {
+		at.http = http.Port
+	}
+	if https != nil {
+		at.https = https.Port
+		if !https.IP.IsUnspecified() {
+			at.host = https.IP.String()
+		}
+	}
+	t.acme.begin(s, at)
+}
+
+// Close ends what NewTLS and Begin began. Connections that are there go on.
 func (t *TLS) Close() {
 	t.end()
 	<-t.ended
+	if t.acme != nil {
+		t.acme.close()
+	}
 }
 
-// certificate picks what to show a client.
+// certificate picks what to show a client. nil: the alert unrecognized_name.
 func (t *TLS) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return t.files.find(hello), nil // nil: the alert unrecognized_name
+	if t.acme == nil {
+		return t.files.find(hello), nil
+	}
+	if isChallenge(hello) {
+		return t.acme.tlsChallenge(hello)
+	}
+	if c := t.files.match(hello); c != nil {
+		return c, nil
+	}
+	host := serverName(hello)
+	if host == "" {
+		host = t.o.Domain
+	}
+	c, err := t.acme.certificate(hello, host)
+	if err != nil {
+		t.o.Log.Debug().Err(err).Msg("a handshake failed")
+	}
+	return c, err
 }
 
 // serverName is the name that a client asks for, as routes have it.

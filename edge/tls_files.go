@@ -79,23 +79,30 @@ func stampOf(p conf.Certificate) string {
 	return stamp
 }
 
-// find gives the certificate for a client: one for the name, else for its
-// parent's "*", else the first, which is better than none to a client that
-// names nobody. nil when there are none.
+// find gives the certificate for a client, else the first, which is better than
+// none to a client that names nobody. nil when there are none.
 func (f *certificateFiles) find(hello *tls.ClientHelloInfo) *tls.Certificate {
-	loaded := *f.loaded.Load()
+	if c := f.match(hello); c != nil {
+		return c
+	}
+	if loaded := *f.loaded.Load(); len(loaded) > 0 {
+		return &loaded[0].Certificate
+	}
+	return nil
+}
+
+// match gives one for the name that a client asks for, else for its parent's
+// "*"; nil when there is none.
+func (f *certificateFiles) match(hello *tls.ClientHelloInfo) *tls.Certificate {
 	name := serverName(hello)
 	for _, wanted := range [...]string{name, wildcardOf(name)} {
-		for _, l := range loaded {
+		for _, l := range *f.loaded.Load() {
 			if wanted != "" && l.has(wanted) && hello.SupportsCertificate(&l.Certificate) == nil {
 				return &l.Certificate
 			}
 		}
 	}
-	if len(loaded) == 0 {
-		return nil
-	}
-	return &loaded[0].Certificate
+	return nil
 }
 
 // wildcardOf is the wildcard that stands for a name; "" when none can.

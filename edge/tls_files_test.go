@@ -14,7 +14,7 @@ import (
 )
 
 func TestCertificateFiles_AChangeIsTakenWithoutARestart(t *testing.T) {
-	w, a := newWorld(t), newAuthority(t)
+	w, a := newWorld(t), newTestCA(t)
 	made := a.serves(zerolog.New(w.log), a.issue("site", "old.test"), a.issue("other", "other.test"))
 	address := w.listenTLS(made)
 	before := a.mustDial(address, "old.test")
@@ -34,7 +34,7 @@ func TestCertificateFiles_AChangeIsTakenWithoutARestart(t *testing.T) {
 }
 
 func TestCertificateFiles_HalfAChangeLeavesTheOneBefore(t *testing.T) {
-	w, a := newWorld(t), newAuthority(t)
+	w, a := newWorld(t), newTestCA(t)
 	c := a.issue("site", "old.test")
 	made := a.serves(zerolog.New(w.log), c)
 	address := w.listenTLS(made)
@@ -73,7 +73,7 @@ func TestCertificateFiles_HalfAChangeLeavesTheOneBefore(t *testing.T) {
 }
 
 func TestCertificateFiles_TheyAreLookedAtUntilTheEnd(t *testing.T) {
-	a := newAuthority(t)
+	a := newTestCA(t)
 	c := a.issue("site", "old.test")
 	synctest.Test(t, func(t *testing.T) {
 		f, err := loadCertificates([]conf.Certificate{c}, zerolog.Nop())
@@ -95,7 +95,7 @@ func TestCertificateFiles_TheyAreLookedAtUntilTheEnd(t *testing.T) {
 }
 
 func TestCertificateFiles_WhatIsOfNoUseIsNamed(t *testing.T) {
-	a := newAuthority(t)
+	a := newTestCA(t)
 	good, nameless := a.issue("good", "good.test"), a.issue("nameless")
 	other := a.issue("other", "other.test")
 	for says, c := range map[string]conf.Certificate{

@@ -28,8 +28,8 @@ import (
 	"tenement/conf"
 )
 
-// authority signs certificates for tests.
-type authority struct {
+// testCA signs certificates for tests.
+type testCA struct {
 	t    testing.TB
 	dir  string
 	cert *x509.Certificate
@@ -39,13 +39,13 @@ type authority struct {
 
 var serial atomic.Int64
 
-func newAuthority(t testing.TB) *authority {
+func newTestCA(t testing.TB) *testCA {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &authority{t: t, dir: t.TempDir(), key: key, pool: x509.NewCertPool(), cert: &x509.Certificate{
+	a := &testCA{t: t, dir: t.TempDir(), key: key, pool: x509.NewCertPool(), cert: &x509.Certificate{
 		SerialNumber: big.NewInt(serial.Add(1)), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 	}}
@@ -61,10 +61,18 @@ func newAuthority(t testing.TB) *authority {
 }
 
 // write puts a certificate for names into NAME.pem and NAME.key.
-func (a *authority) write(name string, private crypto.Signer, names ...string) conf.Certificate {
+func (a *testCA) write(name string, private crypto.Signer, names ...string) conf.Certificate {
 	a.t.Helper()
+	var addresses []net.IP
+	names = slices.DeleteFunc(names, func(name string) bool {
+		ip := net.ParseIP(name)
+		if ip != nil {
+			addresses = append(addresses, ip)
+		}
+		return ip != nil
+	})
 	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(serial.Add(1)), DNSNames: names, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(serial.Add(1)), DNSNames: names, IPAddresses: addresses, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 	}, a.cert, private.Public(), a.key)
 	if err != nil {
 		a.t.Fatal(err)
@@ -79,7 +87,7 @@ func (a *authority) write(name string, private crypto.Signer, names ...string) c
 	return c
 }
 
-func (a *authority) put(path, kind string, der []byte) {
+func (a *testCA) put(path, kind string, der []byte) {
 	a.t.Helper()
 	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
 		a.t.Fatal(err)
@@ -87,7 +95,7 @@ func (a *authority) put(path, kind string, der []byte) {
 }
 
 // issue writes a certificate with an ordinary key.
-func (a *authority) issue(name string, names ...string) conf.Certificate {
+func (a *testCA) issue(name string, names ...string) conf.Certificate {
 	a.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -97,7 +105,7 @@ func (a *authority) issue(name string, names ...string) conf.Certificate {
 }
 
 // serves makes a TLS of certificates, until the test ends.
-func (a *authority) serves(log zerolog.Logger, certificates ...conf.Certificate) *TLS {
+func (a *testCA) serves(log zerolog.Logger, certificates ...conf.Certificate) *TLS {
 	a.t.Helper()
 	made, err := NewTLS(TLSOptions{Certificates: certificates, Log: log})
 	if err != nil {
@@ -130,7 +138,7 @@ func (w *edgeWorld) listenBy(serve func(net.Listener) error) string {
 }
 
 // dialTLS is a raw client over TLS.
-func (a *authority) dialTLS(address, name string, change ...func(*tls.Config)) (*visitorConn, error) {
+func (a *testCA) dialTLS(address, name string, change ...func(*tls.Config)) (*visitorConn, error) {
 	config := &tls.Config{ServerName: name, RootCAs: a.pool}
 	for _, f := range change {
 		f(config)
@@ -144,7 +152,7 @@ func (a *authority) dialTLS(address, name string, change ...func(*tls.Config)) (
 	return &visitorConn{Conn: c, t: a.t, br: bufio.NewReader(c)}, nil
 }
 
-func (a *authority) mustDial(address, name string, change ...func(*tls.Config)) *visitorConn {
+func (a *testCA) mustDial(address, name string, change ...func(*tls.Config)) *visitorConn {
 	a.t.Helper()
 	v, err := a.dialTLS(address, name, change...)
 	if err != nil {
@@ -156,9 +164,9 @@ func (a *authority) mustDial(address, name string, change ...func(*tls.Config)) 
 const aliceHost = "alice.notes.example.test"
 
 // secured is a world whose tenant alice is reached by HTTPS.
-func secured(t *testing.T, b *backend, change ...func(*ServerOptions)) (w *edgeWorld, a *authority, address string) {
+func secured(t *testing.T, b *backend, change ...func(*ServerOptions)) (w *edgeWorld, a *testCA, address string) {
 	t.Helper()
-	w, a = newWorld(t, change...), newAuthority(t)
+	w, a = newWorld(t, change...), newTestCA(t)
 	w.tenant(b)
 	return w, a, w.listenTLS(a.serves(zerolog.Nop(), a.issue("site", "*.notes.example.test")))
 }
@@ -269,7 +277,9 @@ func TestTLS_ShutdownLetsAnAnswerEnd(t *testing.T) {
 	<-asked
 	ended := make(chan error, 1)
 	go func() { ended <- w.server.Shutdown(t.Context()) }()
-	idle.ends()
+	if n, err := idle.br.Read(make([]byte, 1)); n != 0 || os.IsTimeout(err) {
+		t.Errorf("who has said nothing is still connected: %d bytes, %v", n, err)
+	}
 	close(go1)
 	v.hear("GET").wants(t, 200, "late")
 	if err := <-ended; err != nil {
@@ -278,7 +288,7 @@ func TestTLS_ShutdownLetsAnAnswerEnd(t *testing.T) {
 }
 
 // named is the name of the certificate that a client is shown.
-func (a *authority) named(address, name string, change ...func(*tls.Config)) string {
+func (a *testCA) named(address, name string, change ...func(*tls.Config)) string {
 	a.t.Helper()
 	v, err := a.dialTLS(address, name, append(change, func(c *tls.Config) { c.InsecureSkipVerify = true })...)
 	if err != nil {
@@ -289,7 +299,7 @@ func (a *authority) named(address, name string, change ...func(*tls.Config)) str
 }
 
 func TestTLS_TheNameChoosesTheCertificate(t *testing.T) {
-	w, a := newWorld(t), newAuthority(t)
+	w, a := newWorld(t), newTestCA(t)
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -313,7 +323,7 @@ func TestTLS_TheNameChoosesTheCertificate(t *testing.T) {
 }
 
 func TestTLS_WithoutCertificatesEveryNameIsUnknown(t *testing.T) {
-	w, a := newWorld(t), newAuthority(t)
+	w, a := newWorld(t), newTestCA(t)
 	address := w.listenTLS(a.serves(zerolog.Nop()))
 	if got := a.named(address, aliceHost); !strings.Contains(got, "unrecognized name") {
 		t.Errorf("got %s", got)
@@ -344,7 +354,7 @@ func TestEntrance_PlainHTTPIsSentToTheSamePlace(t *testing.T) {
 	for port, at := range map[int]string{443: "", 8443: ":8443"} {
 		w := newWorld(t)
 		w.tenant(saying(t, "not by plain HTTP"))
-		w.addr = w.listenBy(func(l net.Listener) error { return w.server.ServeRedirect(l, port) })
+		w.addr = w.listenBy(func(l net.Listener) error { return w.server.ServeRedirect(l, nil, port) })
 		for request, want := range map[string]string{
 			"GET /a?b=c%20 HTTP/1.1\r\nHost: Alice.notes.example.test:80\r\n":             "https://alice.notes.example.test" + at + "/a?b=c%20",
 			"POST http://bob.example.test/x HTTP/1.1\r\nHost: bob.example.test\r\n":       "https://bob.example.test" + at + "/x",

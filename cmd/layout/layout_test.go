@@ -48,6 +48,9 @@ var homes = map[string][]string{
 	"github.com/rs/zerolog":             {"sandbox", "actors", "edge", "cmd/ten"}, // a value that is passed on
 	"golang.org/x/sys":                  {"sandbox", "actors/journal", "actors/ledger", "edge", "cmd/ten"},
 	"golang.org/x/net":                  {"edge"},
+	"github.com/caddyserver/certmagic":  {"edge/acme.go", "edge/acme_test.go"},
+	"github.com/mholt/acmez":            {"edge/acme_hook.go", "edge/acme_hook_test.go"},
+	"go.uber.org/zap":                   {"edge/acme.go"}, // certmagic cannot do without one
 }
 
 // topLevel is every folder of the repository; hidden ones of tools besides.

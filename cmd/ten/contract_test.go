@@ -179,7 +179,7 @@ func TestContract_FailuresExitWithOneAndUsageWithTwo(t *testing.T) {
 		{"token-gen --expires 9000d", 1, "expires_secs"},
 		{"token revoke nobody", 1, "cannot revoke \"nobody\": unknown token: `ten token list` shows them"},
 		{"token revoke", 2, "accepts 1 arg(s)"},
-		{"serve --tls", 1, "Error: TLS needs certificates: set tls.certificates\n"},
+		{"serve --tls", 1, "Error: the certificate authority wants an address to write to: give --email or tls.acme_email, or set tls.certificates\n"},
 		{"serve --staging", 1, "Error: --email and --staging go with --tls, or with tls.enabled in the file\n"},
 		{"nonsense", 2, `Error: unknown command "nonsense" for "ten"`},
 		{"stpo notes:alice", 2, "Did you mean this?"},

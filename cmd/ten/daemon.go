@@ -91,6 +91,7 @@ func (a *app) startDaemon(o daemonOptions) (_ *daemon, err error) {
 		o.log.Warn().Err(err).Msg("cannot say in the lock file where this daemon answers")
 	}
 	d.failed = make(chan error, len(public.all())+2) // each can send its end though nobody hears it
+	d.beginTLS(public)
 	d.serve(public, control)
 	return d, nil
 }
@@ -108,7 +109,7 @@ func (d *daemon) build(a *app, o daemonOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	api := edge.APIOptions{Host: d.host, Log: o.log}
+	api := edge.APIOptions{Host: d.host, Log: o.log, TLS: d.tls, Domain: o.domain}
 	if d.load != nil {
 		api.Reload = d.reload
 	}
@@ -129,7 +130,7 @@ func (d *daemon) serve(public *listeners, control net.Listener) {
 		go func() { d.failed <- d.server.ServeTLS(l, d.tls) }()
 	}
 	for _, l := range public.redirect {
-		go func() { d.failed <- d.server.ServeRedirect(l, public.httpsPort()) }()
+		go func() { d.failed <- d.server.ServeRedirect(l, d.tls, public.httpsPort()) }()
 	}
 	go func() { d.failed <- d.server.ServeControl(control) }()
 }

@@ -144,10 +144,8 @@ func serverURL(domain string, l *listeners) string {
 	if len(l.https) > 0 {
 		scheme = "https"
 	}
-	for _, one := range l.all() {
-		if tcp, ok := one.Addr().(*net.TCPAddr); ok {
-			return fmt.Sprintf("%s://%s:%d", scheme, domain, tcp.Port)
-		}
+	if a := tcpAddress(l.all()); a != nil {
+		return fmt.Sprintf("%s://%s:%d", scheme, domain, a.Port)
 	}
 	return conf.UnixPrefix + l.all()[0].Addr().String()
 }
@@ -155,10 +153,8 @@ func serverURL(domain string, l *listeners) string {
 // httpsPort is where plain HTTP is sent to; systemd may have chosen it. The
 // default when HTTPS is on no TCP port.
 func (l *listeners) httpsPort() int {
-	for _, one := range l.https {
-		if tcp, ok := one.Addr().(*net.TCPAddr); ok {
-			return tcp.Port
-		}
+	if a := tcpAddress(l.https); a != nil {
+		return a.Port
 	}
 	return defaultHTTPS
 }

@@ -58,9 +58,8 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 	if err != nil {
 		return err
 	}
-	domain := f.domainOf(secure)
 	d, err := a.startDaemon(daemonOptions{
-		place: a.placeOf(config), domain: domain, log: log, load: a.loadConfig, tls: secure, listen: f.listenOptions(config, secure, passed),
+		place: a.placeOf(config), domain: secure.Domain, log: log, load: a.loadConfig, tls: secure, listen: f.listenOptions(config, secure, passed),
 	})
 	if err != nil {
 		return err
@@ -68,7 +67,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 	if err := d.host.StartListed(ctx); err != nil { // those that can be had are served
 		log.Error().Err(err).Msg("not all of [instances] could be started")
 	}
-	log.Info().Str("url", d.url).Str("domain", domain).Str("data_dir", config.Settings.DataDir).Msg("serving")
+	log.Info().Str("url", d.url).Str("domain", secure.Domain).Str("data_dir", config.Settings.DataDir).Msg("serving")
 	defer d.reloadOnHangup(ctx)()
 	return d.wait(ctx, sigs.c)
 }

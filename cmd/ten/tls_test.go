@@ -23,30 +23,51 @@ import (
 )
 
 func TestServe_TheFlagsWinOverTheFile(t *testing.T) {
-	config := &conf.Config{Settings: conf.Settings{Bind: []string{"10.0.0.1"}, TLS: conf.TLS{HTTPSPort: 443, HTTPPort: 80, Domain: "example.com"}}}
-	secured := config.Settings.TLS
-	secured.Enabled = true
+	file := conf.Settings{Bind: []string{"10.0.0.1"}, TLS: conf.TLS{HTTPSPort: 443, HTTPPort: 80, Domain: "example.com", Certificates: []conf.Certificate{{CertFile: "/c", KeyFile: "/k"}}}}
+	enabled := file
+	enabled.TLS.Enabled = true
 	for _, c := range []struct {
 		flags  serveFlags
-		tls    conf.TLS
+		file   conf.Settings
 		bind   []string
 		port   int
 		domain string
 	}{
-		{serveFlags{port: 8080, domain: "localhost"}, config.Settings.TLS, []string{"10.0.0.1"}, 8080, "localhost"},
-		{serveFlags{port: 8080, domain: "localhost"}, secured, []string{"10.0.0.1"}, 443, "example.com"},
-		{serveFlags{port: 1, portSet: true, domain: "x.org", domainSet: true, bind: []string{"[::1]", "unix:/s"}}, secured, []string{"::1", "unix:/s"}, 1, "x.org"},
+		{serveFlags{port: 8080, domain: "localhost"}, file, []string{"10.0.0.1"}, 8080, "localhost"},
+		{serveFlags{port: 8080, domain: "localhost"}, enabled, []string{"10.0.0.1"}, 443, "example.com"},
+		{serveFlags{port: 8080, domain: "localhost", tls: true}, file, []string{"10.0.0.1"}, 443, "example.com"},
+		{serveFlags{port: 1, portSet: true, domain: "x.org", domainSet: true, bind: []string{"[::1]", "unix:/s"}}, enabled, []string{"::1", "unix:/s"}, 1, "x.org"},
 	} {
-		o := c.flags.listenOptions(config, c.tls, nil)
-		if !slices.Equal(o.bind, c.bind) || o.port != c.port || o.tls != c.tls.Enabled || o.httpPort != 80 || c.flags.domainOf(c.tls) != c.domain {
-			t.Errorf("%+v: %+v, domain %s", c.flags, o, c.flags.domainOf(c.tls))
+		config := &conf.Config{Settings: c.file}
+		secure, err := c.flags.secure(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := c.flags.listenOptions(config, secure, nil)
+		if !slices.Equal(o.bind, c.bind) || o.port != c.port || o.tls != secure.Enabled || o.httpPort != 80 || secure.Domain != c.domain {
+			t.Errorf("%+v: %+v, %+v", c.flags, o, secure)
 		}
 	}
-	got, err := serveFlags{tls: true, email: "a@b.org", staging: true}.secure(&conf.Config{Settings: conf.Settings{
-		TLS: conf.TLS{ACMEEmail: "c@d.org", Certificates: []conf.Certificate{{CertFile: "/c", KeyFile: "/k"}}}}})
-	if err != nil || !got.Enabled || !got.Staging || got.ACMEEmail != "a@b.org" {
+	got, err := serveFlags{email: "a@b.org", staging: true}.secure(&conf.Config{Settings: enabled})
+	if err != nil || !got.Staging || got.ACMEEmail != "a@b.org" {
 		t.Errorf("%+v, %v", got, err)
 	}
+}
+
+func TestServe_WhatCouldGetNoCertificateIsRefused(t *testing.T) {
+	w := newWorld(t)
+	for says, args := range map[string][]string{
+		"give --email or tls.acme_email":                                                {"-d", "example.com"},
+		"certifies the domain localhost: give --domain or tls.domain":                   {"--email", "a@b.org"},
+		"certifies the domain a.localhost: give --domain":                               {"--email", "a@b.org", "-d", "a.localhost"},
+		`certifies the domain my_host.org: give --domain or tls.domain, or set tls.cer`: {"--email", "a@b.org", "-d", "my_host.org"},
+	} {
+		w.wants(1, "", says, append([]string{"serve", "--tls"}, args...)...)
+	}
+	w.write(conf.FileName, "[settings.tls]\nacme = false\n"+worldConfig)
+	w.wants(1, "", "Error: TLS needs certificates: set tls.certificates, or leave out tls.acme = false", "serve", "--tls")
+	w.write(conf.FileName, "[settings.tls]\nacme_ca_root = '/nowhere.pem'\n"+worldConfig)
+	w.wants(1, "", "Error: cannot read tls.acme_ca_root: open /nowhere.pem", "serve", "--tls", "--email", "a@b.org", "-d", "example.com", "-p", "0", "--bind", "127.0.0.1")
 }
 
 // certificate writes site.pem and site.key for names, and gives who trusts it.
