@@ -40,7 +40,6 @@ type acmeClient struct {
 	storage *certmagic.FileStorage
 	budget  *budget // the issuer's from begin on
 	names   names
-	wild    []string // names.wildcards() where there is a hook
 	cache   *certmagic.Cache
 	single  *certmagic.Config // by a handshake or plain HTTP
 	hooked  *certmagic.Config // by DNS; nil without a hook
@@ -89,7 +88,6 @@ func (a *acmeClient) begin(n names, at challengePorts) {
 	})
 	if a.o.Hook != nil {
 		a.hooked = a.config(certmagic.ACMEIssuer{DNS01Solver: newDNSHook(a.o.Hook, a.o.HookTimeout)})
-		a.wild = n.wildcards()
 	}
 	ctx, end := context.WithCancel(context.Background())
 	a.end, a.tidied = end, make(chan struct{})
@@ -147,17 +145,25 @@ func (a *acmeClient) configFor(c certmagic.Certificate) (*certmagic.Config, erro
 
 // by is the way in which a subject is certified.
 func (a *acmeClient) by(subject string) *certmagic.Config {
-	if slices.Contains(a.wild, subject) {
+	if slices.Contains(a.wild(), subject) {
 		return a.hooked
 	}
 	return a.single
+}
+
+// wild are the names that are certified by DNS; none without a hook.
+func (a *acmeClient) wild() []string {
+	if a.hooked == nil {
+		return nil
+	}
+	return a.names.wildcards()
 }
 
 // subject is what a certificate for a host has to be for: the host itself, or a
 // wildcard where there is a hook; "" for a host that gets none.
 func (a *acmeClient) subject(host string) string {
 	for _, wanted := range [...]string{host, wildcardOf(host)} {
-		if slices.Contains(a.wild, wanted) {
+		if slices.Contains(a.wild(), wanted) {
 			return wanted
 		}
 	}
@@ -241,7 +247,7 @@ const (
 func (a *acmeClient) keep(ctx context.Context) {
 	defer close(a.tidied)
 	for {
-		for _, subject := range a.wild {
+		for _, subject := range a.wild() {
 			_ = a.issuer.ask(ctx, subject) // the issuer says what is wrong
 		}
 		err := certmagic.CleanStorage(ctx, a.storage, certmagic.CleanStorageOptions{
@@ -274,7 +280,7 @@ func (a *acmeClient) happened(_ context.Context, event string, data map[string]a
 
 // held are the certificates in memory, of the wildcards and of names.
 func (a *acmeClient) held(names []string) (leaves []*x509.Certificate) {
-	all := slices.Concat(a.wild, names)
+	all := slices.Concat(a.wild(), names)
 	slices.Sort(all)
 	for _, name := range slices.Compact(all) {
 		for _, c := range a.cache.AllMatchingCertificates(name) {

@@ -67,8 +67,8 @@ func TestACME_ANameIsCertifiedByItselfOrByItsWildcard(t *testing.T) {
 	w.host.domain("shop.org", "notes:alice")
 	w.host.domain("ghost.org", "notes:ghost")
 	single := &acmeClient{names: w.server}
-	hooked := &acmeClient{names: w.server, wild: w.server.wildcards()}
-	if got := strings.Join(hooked.wild, " "); got != "example.test *.example.test *.notes.example.test *.shop.example.test *.www.example.test" {
+	hooked := &acmeClient{names: w.server, hooked: &certmagic.Config{}}
+	if got := strings.Join(hooked.wild(), " "); got != "example.test *.example.test *.notes.example.test *.shop.example.test *.www.example.test" {
 		t.Errorf("wildcards %s", got)
 	}
 	for host, want := range map[string][2]string{
@@ -86,9 +86,11 @@ func TestACME_ANameIsCertifiedByItselfOrByItsWildcard(t *testing.T) {
 
 func TestACME_OnlyWhatIsSomebodysIsRenewed(t *testing.T) {
 	w := newWorld(t)
+	w.host.config.Services = map[string]*conf.Service{"notes": {Name: "notes"}}
+	w.host.domain("shop.org", "notes:alice")
 	w.host.door("notes:alice")
-	a := &acmeClient{names: w.server, wild: []string{"*.notes.example.test"}, single: &certmagic.Config{}, hooked: &certmagic.Config{}, log: zerolog.Nop()}
-	for subject, want := range map[string]*certmagic.Config{"*.notes.example.test": a.hooked, "*.old.example.test": nil, "example.test": a.single, "gone.org": nil} {
+	a := &acmeClient{names: w.server, single: &certmagic.Config{}, hooked: &certmagic.Config{}, log: zerolog.Nop()}
+	for subject, want := range map[string]*certmagic.Config{"*.notes.example.test": a.hooked, "*.old.example.test": nil, "example.test": a.hooked, "shop.org": a.single, "gone.org": nil} {
 		got, err := a.configFor(certmagic.Certificate{Names: []string{subject}})
 		if got != want || (err == nil) != (want != nil) {
 			t.Errorf("%s: %p, %v, want %p", subject, got, err, want)
@@ -96,5 +98,17 @@ func TestACME_OnlyWhatIsSomebodysIsRenewed(t *testing.T) {
 	}
 	if _, err := a.configFor(certmagic.Certificate{}); err == nil {
 		t.Error("a certificate without a name is renewed")
+	}
+}
+
+func TestNames_WildcardsFollowTheConfiguration(t *testing.T) {
+	w := newWorld(t)
+	first := w.server.wildcards()
+	if again := w.server.wildcards(); &first[0] != &again[0] {
+		t.Error("they are made anew for each handshake")
+	}
+	w.host.config = &conf.Config{Services: map[string]*conf.Service{"new": {Name: "new"}}} // reloaded
+	if got := strings.Join(w.server.wildcards(), " "); got != "example.test *.example.test *.new.example.test" {
+		t.Errorf("after a reload %s", got)
 	}
 }

@@ -34,20 +34,35 @@ func (s *Server) known(host string) bool {
 	return false
 }
 
-// wildcards: one for each label below DOMAIN, one for the labels, and DOMAIN.
+// wildcards: one for each label below DOMAIN, one for the labels, and DOMAIN. They
+// are made once for each configuration.
 func (s *Server) wildcards() []string {
-	all := []string{s.domain, "*." + s.domain}
 	config := s.o.Host.Config()
+	if made := s.wild.Load(); made != nil && made.of == config {
+		return made.names
+	}
+	made := &wildcards{of: config, names: wildcardsOf(config, s.domain)}
+	s.wild.Store(made)
+	return made.names
+}
+
+// wildcards are those of one configuration.
+type wildcards struct {
+	of    *conf.Config
+	names []string
+}
+
+func wildcardsOf(config *conf.Config, domain string) []string {
 	labels := config.ServiceNames()
 	for label := range config.Routing.Subdomain {
 		labels = append(labels, label)
 	}
 	slices.Sort(labels)
+	all := []string{domain, "*." + domain}
 	for _, label := range slices.Compact(labels) {
-		if strings.Contains(label, "_") { // no authority certifies an underscore
-			continue
+		if !strings.Contains(label, "_") { // no authority certifies an underscore
+			all = append(all, "*."+label+"."+domain)
 		}
-		all = append(all, "*."+label+"."+s.domain)
 	}
 	return all
 }

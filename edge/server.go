@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -45,6 +46,7 @@ type Server struct {
 	public  *fasthttp.Server
 	control *fasthttp.Server
 	end     context.CancelFunc // of base
+	wild    atomic.Pointer[wildcards]
 	once    sync.Once
 	down    error
 }
