@@ -45,6 +45,7 @@ type Server struct {
 	crowd   *crowd
 	public  *fasthttp.Server
 	control *fasthttp.Server
+	h2      *h2Server
 	end     context.CancelFunc // of base
 	wild    atomic.Pointer[wildcards]
 	once    sync.Once
@@ -65,6 +66,8 @@ func NewServer(o ServerOptions) (*Server, error) {
 	s.crowd = newCrowd(o.Clients.ConnsPerAddress, s.trusts)
 	s.public = s.server(s.handle)
 	s.control = s.server(s.handleControl)
+	s.h2 = newH2Server(s)
+	s.public.NextProto(protoH2, s.serveH2)
 	return s, nil
 }
 
@@ -124,6 +127,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.once.Do(func() {
 		s.end()
 		s.crowd.end(false)
+		s.h2.end(ctx)
 		s.down = errors.Join(s.public.ShutdownWithContext(ctx), s.control.ShutdownWithContext(ctx))
 		if s.down != nil {
 			s.crowd.end(true)

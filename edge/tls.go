@@ -59,7 +59,7 @@ func NewTLS(o TLSOptions) (*TLS, error) {
 	ctx, end := context.WithCancel(context.Background())
 	t := &TLS{o: o, files: files, end: end, ended: make(chan struct{})}
 	t.config = &tls.Config{
-		MinVersion: tls.VersionTLS12, CipherSuites: suites, NextProtos: []string{protoHTTP},
+		MinVersion: tls.VersionTLS12, CipherSuites: suites, NextProtos: []string{protoH2, protoHTTP},
 		GetCertificate: t.certificate,
 	}
 	if o.ACME != nil {
