@@ -23,6 +23,7 @@ type book struct {
 	store   *ledger.Store
 	pending []*commit
 	tokens  atomic.Pointer[map[[32]byte]ledger.Token] // published for Host.Token
+	domains atomic.Pointer[map[string]ledger.Domain]  // published for Host.Domain
 }
 
 func (k *keeper) Receive(ctx actor.Context) {
@@ -86,6 +87,7 @@ func (k *keeper) store(commits ...*commit) error {
 		return err
 	}
 	k.book.follow(changes)
+	k.book.followDomains(changes)
 	return nil
 }
 

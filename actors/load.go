@@ -45,6 +45,9 @@ func (h *Host) load() error {
 		h.log.Warn().Str("service", service).Int("tenants", n).
 			Msg("registered tenants of a service that tenement.toml does not have: kept, not served")
 	}
+	if err := h.loadDomains(tenants); err != nil {
+		return err
+	}
 	return h.loadTokens(tokens)
 }
 

@@ -23,9 +23,9 @@ type Remark struct {
 
 // Settings is the [settings] block.
 type Settings struct {
-	DataDir             string // absolute
-	RunDir              string // "" = the default place, see cmd/ten
-	Bind                string // "" = 0.0.0.0 and [::]
+	DataDir             string   // absolute
+	RunDir              string   // "" = the default place, see cmd/ten
+	Bind                []string // IP addresses and "unix:/path"; nil = what systemd passes, else 0.0.0.0 and [::]
 	HealthCheckInterval time.Duration
 	MaxRestarts         int
 	RestartWindow       time.Duration
@@ -35,7 +35,7 @@ type Settings struct {
 	QueueTimeout        time.Duration
 	MaxAwake            int      // 0 = no limit
 	MaxConcurrentStarts int      // default 2 x cores
-	TrustedProxies      []string // CIDRs or addresses, checked
+	TrustedProxies      []string // CIDRs, addresses or "unix", checked
 	LogMaxBytes         int64    // per tenant
 	UIDBase             uint32
 	RunscPath           string       // gVisor's program, absolute; "" = runsc in the PATH
@@ -45,16 +45,30 @@ type Settings struct {
 	AccessLogFile       string // absolute, or Stdout
 }
 
-// TLS is [settings.tls] (or tls.* keys): parsed here, used by the edge issue.
+// TLS is [settings.tls] (or tls.* keys).
 type TLS struct {
-	Enabled     bool
-	ACMEEmail   string
-	Domain      string
-	CacheDir    string // absolute
-	DNSProvider string
-	Staging     bool
-	HTTPSPort   int
-	HTTPPort    int
+	Enabled          bool
+	ACME             bool // certificates come from a certificate authority
+	ACMEEmail        string
+	ACMEDirectory    string // its URL; "" = Let's Encrypt
+	ACMECARoot       string // PEM file of who is trusted to be it, absolute; "" = the system's roots
+	ACMEWeeklyBudget int    // names that may get their first certificate in seven days
+	Domain           string
+	CacheDir         string // absolute
+	DNSProvider      string
+	DNSHook          []string // argv, without what is added to it; nil = no wildcards
+	DNSHookTimeout   time.Duration
+	Staging          bool
+	Certificates     []Certificate // of files
+	HSTSMaxAge       time.Duration // 0 = no Strict-Transport-Security
+	HTTPSPort        int
+	HTTPPort         int
+}
+
+// Certificate is one entry of tls.certificates: two files in PEM.
+type Certificate struct {
+	CertFile string // absolute; the leaf first, then the intermediates
+	KeyFile  string // absolute
 }
 
 // Routing is the [routing] block.

@@ -48,7 +48,8 @@ func TestParse_DefaultsAreThoseOfTheContract(t *testing.T) {
 		BackoffBase: time.Second, BackoffMax: time.Minute, CircuitCooldown: time.Minute,
 		QueueTimeout: 30 * time.Second, MaxConcurrentStarts: 2 * runtime.GOMAXPROCS(0),
 		LogMaxBytes: 8 << 20, UIDBase: 1900000000, PrivateNetwork: netip.MustParsePrefix("10.208.0.0/12"),
-		TLS:     TLS{CacheDir: filepath.Join(data, "acme"), HTTPSPort: 443, HTTPPort: 80},
+		TLS: TLS{CacheDir: filepath.Join(data, "acme"), HTTPSPort: 443, HTTPPort: 80,
+			ACME: true, ACMEWeeklyBudget: 40, DNSHookTimeout: 2 * time.Minute},
 		Clients: DefaultClients(), AccessLogFile: Stdout,
 	})
 	same(t, c.Services, map[string]*Service{"notes": {
@@ -66,7 +67,7 @@ const everyKey = `
 [settings]
 data_dir = "/var/lib/../lib/tenement"
 run_dir = "run"
-bind = "127.0.0.1"
+bind = ["127.0.0.1", "unix:run/edge.sock"]
 health_check_interval = 2.5
 max_restarts = 0
 restart_window = 60
@@ -76,7 +77,7 @@ circuit_cooldown = 0
 queue_timeout = 5
 max_awake = 100
 max_concurrent_starts = 1
-trusted_proxies = ["10.1.2.3/8", "::1", "fe80::1%eth0"]
+trusted_proxies = ["10.1.2.3/8", "::1", "fe80::1%eth0", "unix"]
 log_max_mb = 1
 uid_base = 70_000
 private_network = "172.20.0.0/14"
@@ -88,6 +89,14 @@ tls.dns_provider = "cloudflare"
 tls.staging = true
 tls.https_port = 8443
 tls.http_port = 8080
+tls.certificates = [["site.pem", "/etc/site.key"]]
+tls.hsts_max_age = 600
+tls.dns_hook = "/bin/dns 'a b'"
+tls.dns_hook_timeout = 5
+tls.acme = true
+tls.acme_directory = "https://ca.test/dir"
+tls.acme_ca_root = "ca.pem"
+tls.acme_weekly_budget = 3
 
 [service.Notes]
 command = "/usr/bin/python 3"
@@ -156,17 +165,20 @@ WWW = "old"
 func TestParse_EveryKeyIsUnderstood(t *testing.T) {
 	c := mustParse(t, everyKey)
 	same(t, c.Settings, Settings{
-		DataDir: "/var/lib/tenement", RunDir: filepath.Join(wd(t), "run"), Bind: "127.0.0.1",
+		DataDir: "/var/lib/tenement", RunDir: filepath.Join(wd(t), "run"), Bind: []string{"127.0.0.1", "unix:" + filepath.Join(wd(t), "run/edge.sock")},
 		HealthCheckInterval: 2500 * time.Millisecond, RestartWindow: time.Minute,
 		BackoffMax: 500500 * time.Microsecond, QueueTimeout: 5 * time.Second,
-		MaxAwake: 100, MaxConcurrentStarts: 1, TrustedProxies: []string{"10.1.2.3/8", "::1", "fe80::1%eth0"},
+		MaxAwake: 100, MaxConcurrentStarts: 1, TrustedProxies: []string{"10.1.2.3/8", "::1", "fe80::1%eth0", "unix"},
 		LogMaxBytes: 1 << 20, UIDBase: 70000, PrivateNetwork: netip.MustParsePrefix("172.20.0.0/14"),
 		TLS: TLS{Enabled: true, ACMEEmail: "me@example.com", Domain: "example.com", CacheDir: filepath.Join(wd(t), "certs"),
-			DNSProvider: "cloudflare", Staging: true, HTTPSPort: 8443, HTTPPort: 8080},
+			DNSProvider: "cloudflare", Staging: true, HTTPSPort: 8443, HTTPPort: 8080,
+			Certificates: []Certificate{{filepath.Join(wd(t), "site.pem"), "/etc/site.key"}}, HSTSMaxAge: 10 * time.Minute,
+			DNSHook: []string{"/bin/dns", "a b"}, DNSHookTimeout: 5 * time.Second, ACME: true, ACMEDirectory: "https://ca.test/dir",
+			ACMECARoot: filepath.Join(wd(t), "ca.pem"), ACMEWeeklyBudget: 3},
 		Clients: DefaultClients(), AccessLogFile: Stdout,
 	})
 	same(t, *c.Services["notes"], Service{
-		Name: "notes", Line: 28, Command: "/usr/bin/python 3",
+		Name: "notes", Line: 36, Command: "/usr/bin/python 3",
 		Argv:      []string{"/usr/bin/python 3", "-m", "http.server", "{port}", "a b"},
 		Isolation: IsolationProcess, Network: NetworkHost, HostPorts: []uint16{5432, 6379}, User: "www-data", Socket: filepath.Join(wd(t), "sock/{name}-{id}"), Health: "/health?full=1",
 		Env:     map[string]string{"PLAIN": "x {id}", "WHOLE": "1000", "HEX": "0x1F", "VERSION": "1.10", "spring.debug": "true"},
@@ -249,7 +261,9 @@ func TestConfig_WithDataDirMovesWhatFollowsIt(t *testing.T) {
 
 func TestSettings_TrustedPrefixesAreNetworks(t *testing.T) {
 	s := mustParse(t, everyKey).Settings
-	same(t, s.TrustedPrefixes(), []netip.Prefix{
+	prefixes, unix := s.TrustedPrefixes()
+	same(t, unix, true)
+	same(t, prefixes, []netip.Prefix{
 		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("fe80::1/128"),
 	})
 }

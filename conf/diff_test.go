@@ -33,7 +33,7 @@ notes = ["a"]
 func TestCompare_NamesWhatChangedAndWhatItTakes(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
 		{`max_awake = 5`, `max_awake = 6`, `settings.max_awake: 5 -> 6 (live)`},
-		{`bind = "127.0.0.1"`, `bind = "127.0.0.2"`, `settings.bind: "127.0.0.1" -> "127.0.0.2" (daemon)`},
+		{`bind = "127.0.0.1"`, `bind = "127.0.0.2"`, `settings.bind: ["127.0.0.1"] -> ["127.0.0.2"] (daemon)`},
 		{`tls.http_port = 80`, `tls.http_port = 81`, `settings.tls.http_port: 80 -> 81 (daemon)`},
 		{`idle_timeout = 60`, `idle_timeout = 1.5`, `service.notes.idle_timeout: 60 s -> 1.5 s (live)`},
 		{`--port 1`, `--port 2`, `service.notes.command: "./notes --port 1" -> "./notes --port 2" (processes)`},

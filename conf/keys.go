@@ -73,8 +73,8 @@ var settingsKeys = append([]key[Settings]{
 	row("data_dir", absolute, "", func(s *Settings) *string { return &s.DataDir }),
 	// Depends on the user and on systemd: cmd/ten finds it.
 	row("run_dir", checked(absolute, fitsSockets), "", func(s *Settings) *string { return &s.RunDir }),
-	// Every address of both families.
-	row("bind", checked(text, isAddress), "", func(s *Settings) *string { return &s.Bind }),
+	// Every address of both families, or what systemd passes.
+	row("bind", oneOrMore(bind), nil, func(s *Settings) *[]string { return &s.Bind }),
 	// Three misses, half a minute, and a hung tenant is restarted.
 	row("health_check_interval", seconds(instant), 10*time.Second, func(s *Settings) *time.Duration { return &s.HealthCheckInterval }),
 	// A deploy that crashes at once has failed within seconds; a leak that kills
@@ -93,7 +93,7 @@ var settingsKeys = append([]key[Settings]{
 	// A start is half CPU, half waiting: two for each core keep it busy.
 	row("max_concurrent_starts", whole[int](1, math.MaxInt32), 2*runtime.GOMAXPROCS(0), func(s *Settings) *int { return &s.MaxConcurrentStarts }),
 	// Nobody is believed about who the client is.
-	row("trusted_proxies", list(checked(text, isNetwork)), nil, func(s *Settings) *[]string { return &s.TrustedProxies }),
+	row("trusted_proxies", list(checked(text, isPeer)), nil, func(s *Settings) *[]string { return &s.TrustedProxies }),
 	// A thousand tenants fill 8 GB at worst, and a week of an ordinary one fits.
 	row("log_max_mb", megabytes(1, 1<<20), 8<<20, func(s *Settings) *int64 { return &s.LogMaxBytes }),
 	// Clear of people (1000…), of what systemd gives out and of subuid. The lower
@@ -113,9 +113,26 @@ var tlsKeys = []key[TLS]{
 	row("domain", text, "", func(t *TLS) *string { return &t.Domain }),
 	// acme under the data directory, see settle: it is backed up with the rest.
 	row("cache_dir", absolute, "", func(t *TLS) *string { return &t.CacheDir }),
+	// The original's modules for providers do not exist here: dns_hook is any of them.
 	row("dns_provider", text, "", func(t *TLS) *string { return &t.DNSProvider }),
+	// Without one, every name has a certificate of its own.
+	row("dns_hook", command, nil, func(t *TLS) *[]string { return &t.DNSHook }),
+	// What slow providers take until all their servers have a record.
+	row("dns_hook_timeout", seconds(instant), 2*time.Minute, func(t *TLS) *time.Duration { return &t.DNSHookTimeout }),
+	// On, unless there are certificates of one's own; see settle.
+	row("acme", boolean, true, func(t *TLS) *bool { return &t.ACME }),
+	// Let's Encrypt's, or with staging its other one: cmd/ten knows them.
+	row("acme_directory", checked(text, isHTTPS), "", func(t *TLS) *string { return &t.ACMEDirectory }),
+	// The roots of the system.
+	row("acme_ca_root", absolute, "", func(t *TLS) *string { return &t.ACMECARoot }),
+	// Let's Encrypt gives 50 a week below one registered domain; some are for us.
+	row("acme_weekly_budget", whole[int](0, math.MaxInt32), 40, func(t *TLS) *int { return &t.ACMEWeeklyBudget }),
 	// A staging certificate frightens every visitor.
 	row("staging", boolean, false, func(t *TLS) *bool { return &t.Staging }),
+	// Certificates of one's own; then nobody is asked for any, unless acme says so.
+	row("certificates", list(certificate), nil, func(t *TLS) *[]Certificate { return &t.Certificates }),
+	// Let browsers forget: who sends it cannot go back to plain HTTP for so long.
+	row("hsts_max_age", seconds(0), 0, func(t *TLS) *time.Duration { return &t.HSTSMaxAge }),
 	// The ports that URLs leave out.
 	row("https_port", whole[int](1, 65535), 443, func(t *TLS) *int { return &t.HTTPSPort }),
 	row("http_port", whole[int](1, 65535), 80, func(t *TLS) *int { return &t.HTTPPort }),

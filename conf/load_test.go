@@ -162,7 +162,8 @@ func checkInvariants(t *testing.T, c *Config, count int) {
 	if !filepath.IsAbs(s.DataDir) || s.BackoffBase > s.BackoffMax || s.MaxConcurrentStarts < 1 || s.LogMaxBytes < 1 || s.QueueTimeout <= 0 {
 		t.Errorf("bad settings: %+v", s)
 	}
-	for _, p := range s.TrustedPrefixes() {
+	prefixes, _ := s.TrustedPrefixes()
+	for _, p := range prefixes {
 		if !p.IsValid() {
 			t.Errorf("trusted proxies %q", s.TrustedProxies)
 		}

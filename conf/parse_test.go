@@ -74,6 +74,16 @@ func TestParse_NamesEveryProblemWithItsLine(t *testing.T) {
 		{"backoff", "[settings]\nbackoff_base_ms = 2000\nbackoff_max_ms = 1000", "t:3: settings.backoff_max_ms: must not be less than backoff_base_ms: 1000 < 2000"},
 		{"backoff in the base alone", "[settings]\nbackoff_base_ms = 60001", "t:1: settings.backoff_max_ms: must not be less than backoff_base_ms: 60000 < 60001"},
 		{"negative backoff", "[settings]\nbackoff_max_ms = -1\nbackoff_base_ms = 0", "t:2: settings.backoff_max_ms: must be at least 0 milliseconds, not -1"},
+		{"certificates", "[settings.tls]\ncertificates = [['a'],\n['~/a', 1]]", "t:2: settings.tls.certificates[0]: must be [certificate, key], like [\"/etc/ssl/site.pem\", \"/etc/ssl/site.key\"]\n" +
+			"t:3: settings.tls.certificates[1][0]: starts with ~, which only a shell understands; write the whole path\n" +
+			"t:3: settings.tls.certificates[1][1]: must be a string, not a whole number"},
+		{"dns_hook", "[settings.tls]\ndns_hook = ''", "t:2: settings.tls.dns_hook: names no program"},
+		{"dns_hook of a shell", "[settings.tls]\ndns_hook = '~/dns'", "t:2: settings.tls.dns_hook: starts with ~, which only a shell understands; write the whole path"},
+		{"dns_hook unfinished", "[settings.tls]\ndns_hook = \"dns 'x\"", "t:2: settings.tls.dns_hook: has a ' quote that is never closed"},
+		{"dns_hook as a list", "[settings.tls]\ndns_hook = ['dns']", "t:2: settings.tls.dns_hook: must be a string, not an array"},
+		{"dns_hook_timeout", "[settings.tls]\ndns_hook_timeout = 0", "t:2: settings.tls.dns_hook_timeout: must be at least 0.001 seconds, not 0"},
+		{"acme_directory", "[settings.tls]\nacme_directory = 'http://ca.test/dir'", "t:2: settings.tls.acme_directory: \"http://ca.test/dir\" is not a URL of https"},
+		{"acme_weekly_budget", "[settings.tls]\nacme_weekly_budget = -1", "t:2: settings.tls.acme_weekly_budget: must be at least 0, not -1"},
 		{"port", "[settings.tls]\nhttps_port = 65536\nhttp_port = 0", "t:2: settings.tls.https_port: must be at most 65535, not 65536\nt:3: settings.tls.http_port: must be at least 1, not 0"},
 		{"idle_timeout", "[service.notes]\ncommand = 'a'\nidle_timeout = -1", "t:3: service.notes.idle_timeout: must be at least 0 seconds, not -1"},
 		{"startup_timeout", in("startup_timeout = 0"), "t:4: service.notes.startup_timeout: must be at least 0.001 seconds, not 0"},
@@ -114,10 +124,15 @@ func TestParse_NamesEveryProblemWithItsLine(t *testing.T) {
 		{"apex is a number", in("apex = 1"), `t:4: service.notes.apex: must be a string, not a whole number`},
 		{"health", in("health = 'health'"), `t:4: service.notes.health: "health" must begin with a slash`},
 		{"health with a newline", in(`health = "/a\r\nX: y"`), `t:4: service.notes.health: "/a\r\nX: y" holds a character that a URL writes as %XX`},
-		{"bind", "[settings]\nbind = '0.0.0.0:80'", `t:2: settings.bind: "0.0.0.0:80" is not an IP address (without a port)`},
+		{"bind", "[settings]\nbind = '0.0.0.0:80'", `t:2: settings.bind: "0.0.0.0:80" is neither an IP address (without a port) nor unix:/path`},
+		{"bind to two", "[settings]\nbind = ['::1',\n'unix:', 'unix:~/s',\n'unix:/" + long + "', 1]",
+			"t:3: settings.bind[1]: must not be empty\n" +
+				"t:3: settings.bind[2]: starts with ~, which only a shell understands; write the whole path\n" +
+				"t:4: settings.bind[3]: \"/" + long[1:63] + "…\" is 121 bytes long, and a socket's path has at most 107\n" +
+				"t:4: settings.bind[4]: must be a string, not a whole number"},
 		{"trusted_proxies", "[settings]\ntrusted_proxies = ['10.0.0.0/8', 'localhost',\n'1.2.3.4/33']",
-			"t:2: settings.trusted_proxies[1]: \"localhost\" is neither an IP address nor a network like 10.0.0.0/8\n" +
-				"t:3: settings.trusted_proxies[2]: \"1.2.3.4/33\" is neither an IP address nor a network like 10.0.0.0/8"},
+			"t:2: settings.trusted_proxies[1]: \"localhost\" is neither an IP address, a network like 10.0.0.0/8, nor the word unix\n" +
+				"t:3: settings.trusted_proxies[2]: \"1.2.3.4/33\" is neither an IP address, a network like 10.0.0.0/8, nor the word unix"},
 		{"pass_env", in("pass_env = ['A=B', '']"), "t:4: service.notes.pass_env[0]: \"A=B\" cannot name a variable\nt:4: service.notes.pass_env[1]: \"\" cannot name a variable"},
 		{"env name", in("env = {'A B' = 'x'}"), `t:4: service.notes.env."A B": "A B" cannot name a variable`},
 		{"env value", in("[service.notes.env]\nA = []\nB = {}\nC = 07:32:00"),

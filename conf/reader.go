@@ -158,6 +158,17 @@ func list[V any](read reader[V]) reader[[]V] {
 	}
 }
 
+// oneOrMore reads a value by itself, or an array of them.
+func oneOrMore[V any](read reader[V]) reader[[]V] {
+	return func(v value) ([]V, bool) {
+		if kind(v.raw) == "an array" {
+			return list(read)(v)
+		}
+		x, ok := read(v)
+		return []V{x}, ok
+	}
+}
+
 // path reads where something lies.
 func path(v value) (string, bool) { return checked(text, isPath)(v) }
 

@@ -34,13 +34,18 @@ func (c *Config) WithDataDir(dir string) (*Config, error) {
 	return &other, nil
 }
 
-// TrustedPrefixes are the TrustedProxies as networks.
-func (s *Settings) TrustedPrefixes() []netip.Prefix {
-	prefixes := make([]netip.Prefix, len(s.TrustedProxies))
-	for i, text := range s.TrustedProxies {
-		prefixes[i], _ = network(text) // was checked
+// TrustedPrefixes are the TrustedProxies as networks; unix reports whether
+// whoever connects to a Unix socket is one of them.
+func (s *Settings) TrustedPrefixes() (prefixes []netip.Prefix, unix bool) {
+	for _, text := range s.TrustedProxies {
+		if text == unixPeer {
+			unix = true
+			continue
+		}
+		p, _ := network(text) // was checked
+		prefixes = append(prefixes, p)
 	}
-	return prefixes
+	return prefixes, unix
 }
 
 // readSettings reads [settings], there or not.
@@ -53,6 +58,7 @@ func readSettings(c *Config, v value) {
 	if s.TLS.CacheDir == "" {
 		s.TLS.CacheDir = filepath.Join(s.DataDir, "acme")
 	}
+	s.TLS.settle(v.field("tls"))
 	if !v.field("circuit_cooldown").present() {
 		s.CircuitCooldown = s.BackoffMax
 	}
@@ -62,16 +68,45 @@ func readSettings(c *Config, v value) {
 	}
 }
 
+// UnixPrefix begins a Unix socket in a list of addresses.
+const UnixPrefix = "unix:"
+
+// bind reads an IP address, or a Unix socket as an absolute "unix:/path".
+func bind(v value) (string, bool) {
+	s, ok := text(v)
+	if !ok {
+		return "", false
+	}
+	path, unix := strings.CutPrefix(s, UnixPrefix)
+	if !unix {
+		return checked(text, isAddress)(v)
+	}
+	problem := isPath(path)
+	if path = v.abs(path); problem == "" && len(path) > MaxSocketPath {
+		problem = fmt.Sprintf("%q is %d bytes long, and a socket's path has at most %d", clip(path), len(path), MaxSocketPath)
+	}
+	if problem != "" {
+		v.fail("%s", problem)
+	}
+	return UnixPrefix + path, problem == ""
+}
+
 func isAddress(s string) string {
 	if _, err := netip.ParseAddr(s); err != nil {
-		return fmt.Sprintf("%q is not an IP address (without a port)", clip(s))
+		return fmt.Sprintf("%q is neither an IP address (without a port) nor unix:/path", clip(s))
 	}
 	return ""
 }
 
-func isNetwork(s string) string {
+// unixPeer is the word for whoever connects to a Unix socket.
+const unixPeer = "unix"
+
+func isPeer(s string) string {
+	if s == unixPeer {
+		return ""
+	}
 	if _, err := network(s); err != nil {
-		return fmt.Sprintf("%q is neither an IP address nor a network like 10.0.0.0/8", clip(s))
+		return fmt.Sprintf("%q is neither an IP address, a network like 10.0.0.0/8, nor the word unix", clip(s))
 	}
 	return ""
 }

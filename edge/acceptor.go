@@ -92,7 +92,15 @@ type acceptor struct {
 	base   context.Context // ends a pause
 	crowd  *crowd
 	limits *conf.Clients
-	spare  int // a descriptor; -1 = none
+	at     entrance // of the connections it makes
+	spare  int      // a descriptor; -1 = none
+	once   sync.Once
+}
+
+// Close ends the listener; who comes second to it finds it closed.
+func (a *acceptor) Close() (err error) {
+	a.once.Do(func() { err = a.Listener.Close() })
+	return err
 }
 
 // Pauses between tries to accept when the kernel has no room.
@@ -127,7 +135,8 @@ func (a *acceptor) Accept() (net.Conn, error) {
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		conn, err := a.Listener.Accept()
 		if err == nil {
-			c := newClient(conn, a.crowd, a.limits)
+			c := newClient(a.at.secure(conn), a.crowd, a.limits)
+			c.at = a.at
 			if a.crowd.join(c) {
 				return c, nil
 			}

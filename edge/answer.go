@@ -31,6 +31,8 @@ type answer struct {
 	offers []byte // Upgrade
 	dated  bool   // has a Date
 	named  bool   // has an X-Request-Id
+	hsts   string // what the edge says of it, unless the tenant does
+	strict bool   // has a Strict-Transport-Security
 }
 
 // maxInterim bounds the interim answers (1xx) to one request.
@@ -133,6 +135,8 @@ func (a *answer) parse(method []byte) error {
 			a.named = true
 		case is(name, "upgrade"):
 			a.offers = value
+		case is(name, "strict-transport-security"):
+			a.strict = true
 		}
 		return nil
 	})
@@ -213,6 +217,9 @@ func (a *answer) head(b []byte, id *requestID, framing int64, close bool) []byte
 	case a.says >= 0 && a.status >= 200 && a.status != 204: // which have none (RFC 9110, section 8.6)
 		b = append(b, "Content-Length: "...)
 		b = append(strconv.AppendInt(b, a.says, 10), "\r\n"...)
+	}
+	if a.hsts != "" && !a.strict {
+		b = append(append(append(b, "Strict-Transport-Security: "...), a.hsts...), "\r\n"...)
 	}
 	return a.connection(b, close)
 }

@@ -27,13 +27,17 @@ type API struct {
 	guesses  *guesses
 	storage  *storageMeter
 	measured *Metrics
+	tls      *TLS
+	domain   string
 	reloader func(context.Context) ([]conf.Difference, error)
 }
 
 // APIOptions is what the API needs; Host and Log are required.
 type APIOptions struct {
-	Host Host
-	Log  zerolog.Logger
+	Host   Host
+	Log    zerolog.Logger
+	TLS    *TLS   // nil = plain HTTP only
+	Domain string // as served
 	// Reload reads the configuration again and applies it; its error may be
 	// conf.Problems. nil: there is no file to read.
 	Reload func(context.Context) ([]conf.Difference, error)
@@ -43,7 +47,10 @@ type APIOptions struct {
 
 // NewAPI makes the API over a host.
 func NewAPI(o APIOptions) *API {
-	a := &API{host: o.Host, log: o.Log, guesses: newGuesses(), storage: newStorageMeter(), measured: o.Metrics, reloader: o.Reload}
+	a := &API{
+		host: o.Host, log: o.Log, guesses: newGuesses(), storage: newStorageMeter(), measured: o.Metrics, tls: o.TLS, domain: o.Domain,
+		reloader: o.Reload,
+	}
 	if a.measured == nil {
 		a.measured = NewMetrics()
 	}

@@ -168,6 +168,32 @@ func (h *apiHost) Forget(_ context.Context, name conf.Instance, deleteData bool)
 	return h.did("forget %s %t", name, deleteData)
 }
 
+func (h *apiHost) Domains() []ledger.Domain {
+	return []ledger.Domain{
+		{Name: "shop.org", Tenant: apiName("shop:alice"), Created: time.Unix(7, 0)},
+		{Name: "xn--bcher-kva.org", Tenant: apiName("notes:bob")},
+	}
+}
+
+func (h *apiHost) AddDomain(_ context.Context, domain string, name conf.Instance) (bool, error) {
+	switch {
+	case domain == "shop.org" && name != apiName("shop:alice"):
+		return false, &ledger.TakenError{Domain: domain, By: apiName("shop:alice")}
+	case domain == "example.test":
+		return false, &actors.OwnDomainError{Domain: domain, Own: domain}
+	case h.tenants[name].Name != name:
+		return false, actors.ErrUnknownTenant
+	}
+	return domain != "shop.org", h.did("domain %s %s", domain, name)
+}
+
+func (h *apiHost) RemoveDomain(_ context.Context, domain string) (conf.Instance, error) {
+	if domain != "shop.org" {
+		return conf.Instance{}, fmt.Errorf("%s: %w", domain, actors.ErrUnknownDomain)
+	}
+	return apiName("shop:alice"), h.did("no domain %s", domain)
+}
+
 func (h *apiHost) SetWeight(_ context.Context, name conf.Instance, weight int) error {
 	return h.did("weight %s %d", name, weight)
 }

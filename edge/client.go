@@ -21,6 +21,7 @@ type client struct {
 	crowd  *crowd
 	limits *conf.Clients
 	place  netip.Prefix // where the crowd counts it
+	at     entrance
 
 	in       inlet
 	begun    atomic.Bool // it has said something
@@ -159,11 +160,12 @@ func (c *client) Close() error {
 
 // abort ends a connection so that the client cannot take what it got for whole.
 func (c *client) abort() {
-	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+	socket := socketOf(c.Conn) // below TLS: its close_notify would be an orderly end
+	if tcp, ok := socket.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // a reset, not an orderly end
 	}
 	c.lingers = false
-	c.Conn.Close()
+	socket.Close()
 }
 
 // deadline is that of one direction of a connection. It is moved only when that

@@ -210,6 +210,7 @@ func relay(x *exchange, br *bufio.Reader) error {
 	x.ends = x.ends || x.nom.close || framing == untilClose || x.http10
 	lent := lend()
 	defer lent.giveBack()
+	x.answer.hsts = x.client.at.hsts
 	b := x.answer.head(lent.small(), &x.id, framing, x.ends)
 	body := newBodyReader(br, x.answer.length)
 	if !body.done && x.answer.streams() {

@@ -38,6 +38,10 @@ type Visits interface {
 	// it for this domain; otherwise actors.ErrUnknownTenant or ErrUnknownService.
 	Create(ctx context.Context, name conf.Instance) (*actors.Door, error)
 
+	// Domain finds the tenant that a domain of its customer's leads to. It takes
+	// no lock; the name is lower-case.
+	Domain(name string) (conf.Instance, bool)
+
 	// Apex picks the tenant that S.DOMAIN serves. actors.ErrUnknownTenant: none.
 	Apex(service string) (*actors.Door, error)
 }
@@ -55,6 +59,9 @@ type Manages interface {
 	SetWeight(ctx context.Context, name conf.Instance, weight int) error
 	Deploy(ctx context.Context, name conf.Instance, weight int, patience time.Duration) (actors.Info, error) // weighted once it is healthy
 	Route(ctx context.Context, from, to conf.Instance) error                                                 // of one service
+	Domains() []ledger.Domain                                                                                // sorted by name
+	AddDomain(ctx context.Context, domain string, name conf.Instance) (added bool, err error)
+	RemoveDomain(ctx context.Context, domain string) (conf.Instance, error)
 	Info(name conf.Instance) (actors.Info, error)
 	List() []actors.Info // everybody registered, sorted by name
 	Why(name conf.Instance) (actors.Explanation, error)

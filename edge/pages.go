@@ -112,3 +112,15 @@ func wakePage(service string) []byte {
 <body><h1>` + name + ` is starting</h1><p>This page asks again by itself.</p></body></html>
 `)
 }
+
+// page is what a browser shows when a service has no answer, nil = plain text.
+func (s *Server) page(x *exchange, r route, v *verdict) []byte {
+	path := x.front.ErrorPages[v.status]
+	switch {
+	case !v.starting && path == "" || !x.takesHTML():
+		return nil
+	case v.starting:
+		return wakePage(r.name.Service)
+	}
+	return s.pages.get(path)
+}

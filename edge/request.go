@@ -321,7 +321,14 @@ func (f *forwardedBy) take(name, value []byte) bool {
 // forwarded appends where the request came from, and the end of the head.
 func (r *request) forwarded(b []byte, told forwardedBy) []byte {
 	b = append(append(b, "X-Forwarded-For: "...), told.chain...)
-	b = r.remote.AppendTo(b)
+	switch {
+	case r.remote.IsValid():
+		b = r.remote.AppendTo(b)
+	case told.chain != nil:
+		b = b[:len(b)-len(", ")] // a Unix socket has no address to add
+	default:
+		b = append(b, "unknown"...) // RFC 7239, section 6.2
+	}
 	b = append(b, "\r\nX-Forwarded-Proto: "...)
 	switch {
 	case told.proto != nil:

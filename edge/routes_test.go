@@ -26,6 +26,7 @@ var contractRoutes = []struct{ method, path, who, request, response string }{
 	{"GET", "/api/instances/{instance}/storage", "scoped", "", "used_bytes,quota_bytes,usage_percent,path,measured,enforced"},
 	{"POST", "/api/deploy", "admin", "process,version,weight,timeout", "instance,socket,weight,status"},
 	{"POST", "/api/route", "admin", "process,from,to", "from_instance,to_instance,from_weight,to_weight"},
+	{"GET", "/api/tls/status", "any", "", "enabled,domain,staging,https_port,http_port+acme,directory,dns_hook,certificates,budget,pending,failures"},
 	{"GET", "/api/logs", "scoped", "", "timestamp,level,process,instance_id,message"},
 	{"GET", "/api/logs/stream", "scoped", "", "timestamp,level,process,instance_id,message"},
 	// Not in the contract's table, but in the issue.
@@ -38,6 +39,9 @@ var contractRoutes = []struct{ method, path, who, request, response string }{
 	{"POST", "/api/tokens", "admin", "tenant,description+service,read_only,expires_secs", "token,scope+id"},
 	{"GET", "/api/tokens", "admin", "", "+id,scope,for,read_only,description,created,expires"},
 	{"POST", "/api/tokens/revoke", "admin", "+id", ""},
+	{"GET", "/api/domains", "any", "", "domain,unicode,instance,created"},
+	{"POST", "/api/domains", "admin", "process,id,domain", "domain,unicode,instance,created"},
+	{"POST", "/api/domains/remove", "admin", "domain", "domain,unicode,instance,created"},
 }
 
 func TestRoutes_MatchTheContract(t *testing.T) {
@@ -123,6 +127,14 @@ func TestRoutes_ATenantTokenSeesAndActsOnItsOwnOnly(t *testing.T) {
 			case r.Pattern == "/api/instances":
 				reply := d.ask("notes-bob", r.Method, r.Pattern+"?all=true", "")
 				if list := decodedReply[[]InstanceJSON](t, reply); len(list) != 1 || list[0].ID != "notes:bob" {
+					t.Errorf("sees %+v", list)
+				}
+			case r.Pattern == "/api/tls/status":
+				if s := decodedReply[TLSStatusJSON](t, d.ask("notes-bob", r.Method, r.Pattern, "")); len(s.Certificates)+len(s.Pending)+len(s.Failures) > 0 {
+					t.Errorf("sees %+v", s)
+				}
+			case r.Pattern == "/api/domains":
+				if list := decodedReply[[]DomainJSON](t, d.ask("notes-bob", r.Method, r.Pattern, "")); len(list) != 1 || list[0].Instance != "notes:bob" {
 					t.Errorf("sees %+v", list)
 				}
 			case strings.HasPrefix(r.Pattern, "/api/logs"), strings.HasPrefix(r.Pattern, "/api/events"):

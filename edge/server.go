@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -30,6 +31,8 @@ type ServerOptions struct {
 	Clients        conf.Clients   // what a visitor's connection may cost
 	Access         zerolog.Logger // where requests are noted, of services that want it
 	Metrics        *Metrics       // nil: nobody reads them
+	TrustUnix      bool           // and so is that of whoever connects to a Unix socket
+	HSTS           time.Duration  // for which browsers shall know HTTPS only; 0 = nothing is said
 }
 
 // Server is the HTTP door. This file is the only one that knows fasthttp; the
@@ -45,7 +48,9 @@ type Server struct {
 	pages   pages
 	public  *fasthttp.Server
 	control *fasthttp.Server
+	h2      *h2Server
 	end     context.CancelFunc // of base
+	wild    atomic.Pointer[wildcards]
 	once    sync.Once
 	down    error
 }
@@ -67,6 +72,8 @@ func NewServer(o ServerOptions) (*Server, error) {
 	s.crowd = newCrowd(o.Clients.ConnsPerAddress, s.trusts)
 	s.public = s.server(s.handle)
 	s.control = s.server(s.handleControl)
+	s.h2 = newH2Server(s)
+	s.public.NextProto(protoH2, s.serveH2)
 	return s, nil
 }
 
@@ -102,18 +109,20 @@ func (q quiet) Printf(format string, args ...any) { q.log.Debug().Msgf(format, a
 // Serve answers visitors and API calls until Shutdown; it may be called for
 // several listeners.
 func (s *Server) Serve(l net.Listener) error {
-	return s.accept(s.public, l)
+	return s.accept(s.public, l, entrance{})
 }
 
 // ServeControl answers API calls of a listener whose connections were checked
 // (ListenControl): they need no token.
 func (s *Server) ServeControl(l net.Listener) error {
-	return s.accept(s.control, l)
+	return s.accept(s.control, l, entrance{})
 }
 
-func (s *Server) accept(server *fasthttp.Server, l net.Listener) error {
+func (s *Server) accept(server *fasthttp.Server, l net.Listener, at entrance) error {
 	a := newAcceptor(s.base, l, s.crowd, &s.o.Clients, s.o.Log)
+	a.at = at
 	defer a.release()
+	defer context.AfterFunc(s.base, func() { _ = a.Close() })() // a Shutdown that came first knows nothing of it
 	return server.Serve(a)
 }
 
@@ -124,6 +133,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.once.Do(func() {
 		s.end()
 		s.crowd.end(false)
+		s.h2.end(ctx)
 		s.down = errors.Join(s.public.ShutdownWithContext(ctx), s.control.ShutdownWithContext(ctx))
 		if s.down != nil {
 			s.crowd.end(true)
@@ -161,6 +171,14 @@ func (s *Server) first(ctx *fasthttp.RequestCtx) bool {
 	defer s.recovered(ctx, x)
 	if v := s.read(ctx, x); v != nil {
 		s.refuse(ctx, x, v)
+		return false
+	}
+	if at := x.client.at; at.httpsPort != 0 {
+		if r, ok := at.challenge(x); ok {
+			s.reply(ctx, x, s.base, "", r)
+		} else {
+			s.refuse(ctx, x, redirect(x, at.httpsPort))
+		}
 		return false
 	}
 	switch r := s.route(x); r.to {
@@ -203,18 +221,6 @@ func (s *Server) visit(ctx *fasthttp.RequestCtx, x *exchange, r route) bool {
 	return !x.ends
 }
 
-// page is what a browser shows when a service has no answer, nil = plain text.
-func (s *Server) page(x *exchange, r route, v *verdict) []byte {
-	path := x.front.ErrorPages[v.status]
-	switch {
-	case !v.starting && path == "" || !x.takesHTML():
-		return nil
-	case v.starting:
-		return wakePage(r.name.Service)
-	}
-	return s.pages.get(path)
-}
-
 // route finds out where the request goes. The path counts on DOMAIN itself only.
 func (s *Server) route(x *exchange) route {
 	path := ""
@@ -224,7 +230,17 @@ func (s *Server) route(x *exchange) route {
 			path = plain
 		}
 	}
-	return routeFor(&s.o.Host.Config().Routing, s.domain, x.host, path)
+	return s.routeTo(x.host, path)
+}
+
+func (s *Server) routeTo(h hostname, path string) route {
+	r := routeFor(&s.o.Host.Config().Routing, s.domain, h, path)
+	if r.to == toNobody {
+		if name, ok := s.o.Host.Domain(h.name); ok {
+			return route{to: toTenant, name: name}
+		}
+	}
+	return r
 }
 
 // refuse answers with the edge's own words. A body that nobody took ends the
@@ -308,6 +324,7 @@ func (s *Server) admit(x *exchange) *verdict {
 	x.id.make()
 	x.remote = remoteOf(x.client)
 	x.trusted = s.trusts(x.remote)
+	x.secure = x.client.at.secured()
 	if m := string(x.method); m == "CONNECT" || m == "TRACE" { // which would show cookies to scripts
 		return &verdict{status: 405, reason: m}
 	}
@@ -339,6 +356,9 @@ func remoteOf(c *client) netip.Addr {
 }
 
 func (s *Server) trusts(a netip.Addr) bool {
+	if !a.IsValid() {
+		return s.o.TrustUnix
+	}
 	for _, p := range s.o.TrustedProxies {
 		if p.Contains(a) {
 			return true
@@ -360,6 +380,10 @@ func (s *Server) say(ctx *fasthttp.RequestCtx, v *verdict) {
 		return
 	}
 	retryAfter(ctx, v.retryAfter)
+	if v.location != "" {
+		ctx.Response.Header.Set("Location", v.location)
+	}
+	strictTransport(ctx)
 	if v.page != nil {
 		ctx.SetContentType("text/html; charset=utf-8")
 		ctx.Response.Header.Set("Cache-Control", "no-store")
@@ -368,6 +392,12 @@ func (s *Server) say(ctx *fasthttp.RequestCtx, v *verdict) {
 	}
 	ctx.SetContentType("text/plain; charset=utf-8")
 	ctx.SetBodyString(statusTexts[v.status] + "\n")
+}
+
+func strictTransport(ctx *fasthttp.RequestCtx) {
+	if c, ok := ctx.Conn().(*client); ok && c.at.hsts != "" {
+		ctx.Response.Header.Set("Strict-Transport-Security", c.at.hsts)
+	}
 }
 
 func retryAfter(ctx *fasthttp.RequestCtx, d time.Duration) {
@@ -434,6 +464,7 @@ func (s *Server) reply(ctx *fasthttp.RequestCtx, x *exchange, work context.Conte
 			ctx.SetContentType(r.ContentType)
 		}
 		retryAfter(ctx, r.RetryAfter)
+		strictTransport(ctx)
 		switch r.Status {
 		case 401:
 			ctx.Response.Header.Set("WWW-Authenticate", "Bearer")

@@ -22,10 +22,12 @@ type verdict struct {
 	reason     string
 	starting   bool   // a tenant that will be there soon
 	page       []byte // HTML instead of the status text; nil = none
+	location   string // of a redirect
 }
 
 // The contract's status texts.
 var statusTexts = map[int]string{
+	308: "Permanent redirect",
 	400: "Bad request",
 	404: "Not found",
 	405: "Method not allowed",

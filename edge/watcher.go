@@ -97,6 +97,10 @@ func (w *watcher) left(number uint64) {
 // add calls gone, once, when the peer of conn hangs up. The number is for
 // remove; 0 means that conn cannot be watched.
 func (w *watcher) add(conn net.Conn, gone func()) uint64 {
+	if stream, ok := conn.(*h2Stream); ok {
+		stream.watch(gone)
+		return 1
+	}
 	raw := rawConn(conn)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -124,6 +128,10 @@ func (w *watcher) add(conn net.Conn, gone func()) uint64 {
 
 // remove ends a watch; a closed connection has left the epoll set by itself.
 func (w *watcher) remove(conn net.Conn, number uint64) {
+	if stream, ok := conn.(*h2Stream); ok {
+		stream.unwatch()
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.watched, number)
@@ -133,7 +141,7 @@ func (w *watcher) remove(conn net.Conn, number uint64) {
 }
 
 func rawConn(conn net.Conn) syscall.RawConn {
-	sc, ok := conn.(syscall.Conn)
+	sc, ok := socketOf(conn).(syscall.Conn)
 	if !ok {
 		return nil
 	}

@@ -84,15 +84,16 @@ func sockets() int {
 type houses struct {
 	Host // what these tests do not ask: nil, and so a panic
 
-	config *conf.Config
-	mu     sync.Mutex
-	doors  map[conf.Instance]*actors.Door
-	pools  []io.Closer
-	wake   func(ctx context.Context, d *actors.Door) (*actors.Way, error)
-	create func(name conf.Instance) (*actors.Door, error)
-	apex   func(service string) (*actors.Door, error)
-	wakes  atomic.Int64
-	failed atomic.Int64 // ConnFailed reports
+	config  *conf.Config
+	mu      sync.Mutex
+	doors   map[conf.Instance]*actors.Door
+	domains map[string]conf.Instance
+	pools   []io.Closer
+	wake    func(ctx context.Context, d *actors.Door) (*actors.Way, error)
+	create  func(name conf.Instance) (*actors.Door, error)
+	apex    func(service string) (*actors.Door, error)
+	wakes   atomic.Int64
+	failed  atomic.Int64 // ConnFailed reports
 }
 
 func (h *houses) Config() *conf.Config { return h.config }
@@ -118,6 +119,23 @@ func (h *houses) Create(_ context.Context, name conf.Instance) (*actors.Door, er
 		return nil, actors.ErrUnknownTenant
 	}
 	return h.create(name)
+}
+
+func (h *houses) Domain(name string) (conf.Instance, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	instance, ok := h.domains[name]
+	return instance, ok
+}
+
+// domain leads a domain of a customer's own to a tenant.
+func (h *houses) domain(name, tenant string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.domains == nil {
+		h.domains = map[string]conf.Instance{}
+	}
+	h.domains[name] = apiName(tenant)
 }
 
 func (h *houses) Apex(service string) (*actors.Door, error) {

@@ -19,7 +19,7 @@ type PutTenant struct{ Tenant Tenant }
 
 // DeleteTenant unregisters a tenant; an unknown one is no error. KeepUID, for a
 // tenant whose data stays, remembers its uid until it is registered again or
-// deleted without KeepUID.
+// deleted without KeepUID. Its domains go with it.
 type DeleteTenant struct {
 	Name    conf.Instance
 	KeepUID bool
@@ -55,6 +55,9 @@ func (c PutTenant) put(tx *bolt.Tx) error {
 
 func (c DeleteTenant) apply(tx *bolt.Tx) error {
 	if err := disown(tx, c.Name, c.KeepUID); err != nil {
+		return fmt.Errorf("cannot forget %s: %w", c.Name, err)
+	}
+	if err := deleteDomainsOf(tx, c.Name); err != nil {
 		return fmt.Errorf("cannot forget %s: %w", c.Name, err)
 	}
 	return tx.Bucket(tenants).Delete(key(c.Name))

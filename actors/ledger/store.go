@@ -110,6 +110,9 @@ func (s *Store) inspect() error {
 	}
 	return s.view(func(tx *bolt.Tx) error {
 		s.fresh = tx.Bucket(about).Get(lastUID) == nil
+		if _, err := loadDomains(tx); err != nil {
+			return err
+		}
 		for _, name := range buckets {
 			if err := tx.Bucket(name).ForEach(intact); err != nil {
 				return err

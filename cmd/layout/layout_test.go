@@ -52,6 +52,9 @@ var homes = map[string][]string{
 	"github.com/mdlayher/netlink":       {"sandbox/egress"},
 	"golang.org/x/sys":                  {"sandbox", "actors/journal", "actors/ledger", "actors/storage", "edge", "cmd/ten", "cmd/e2e"},
 	"golang.org/x/net":                  {"edge"},
+	"github.com/caddyserver/certmagic":  {"edge/acme.go", "edge/acme_test.go"},
+	"github.com/mholt/acmez":            {"edge/acme_hook.go", "edge/acme_hook_test.go"},
+	"go.uber.org/zap":                   {"edge/acme.go"}, // certmagic cannot do without one
 }
 
 // topLevel is every folder of the repository; hidden ones of tools besides.

@@ -10,8 +10,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -29,8 +27,8 @@ const drainTime = 5 * time.Second
 // daemonOptions says what to run and where.
 type daemonOptions struct {
 	place  place
-	port   int    // 0 = a free one
-	bind   string // "" = all addresses
+	listen listenOptions
+	tls    conf.TLS // used when listen.tls is set
 	domain string
 	log    zerolog.Logger
 	load   func() (*conf.Config, error) // reads the configuration again; nil = there is no file
@@ -42,6 +40,7 @@ type daemonOptions struct {
 type daemon struct {
 	host   host
 	server *edge.Server
+	tls    *edge.TLS // nil = plain HTTP only
 	url    string
 	log    zerolog.Logger
 	lock   *dataLock
@@ -54,11 +53,14 @@ type daemon struct {
 // startDaemon takes the data directory, binds every listener and only then makes
 // the tree: a port that is in use is found before any process is started.
 func (a *app) startDaemon(o daemonOptions) (_ *daemon, err error) {
-	d := &daemon{log: o.log, runDir: o.place.runDir, load: o.load, failed: make(chan error, 4)}
-	var listeners []net.Listener
+	d := &daemon{log: o.log, runDir: o.place.runDir, load: o.load}
+	var public *listeners
 	defer func() {
 		if err != nil {
-			closeAll(listeners)
+			if public != nil {
+				public.close()
+			}
+			d.closeTLS()
 			d.unlock()
 		}
 	}()
@@ -72,22 +74,27 @@ func (a *app) startDaemon(o daemonOptions) (_ *daemon, err error) {
 	if err := ownDir(o.place.runDir); err != nil {
 		return nil, fmt.Errorf("cannot use the run directory: %w", err)
 	}
-	if listeners, err = listen(o.bind, o.port); err != nil {
+	if err := d.openTLS(o); err != nil {
+		return nil, err
+	}
+	if public, err = listen(o.listen); err != nil {
 		return nil, err
 	}
 	control, err := edge.ListenControl(filepath.Join(o.place.runDir, controlName))
 	if err != nil {
 		return nil, err
 	}
-	listeners = append(listeners, control)
 	if err := d.build(a, o); err != nil {
+		control.Close()
 		return nil, err
 	}
-	d.url = serverURL(o.domain, listeners[0])
+	d.url = serverURL(o.domain, public)
 	if err := d.lock.write(d.url); err != nil {
 		o.log.Warn().Err(err).Msg("cannot say in the lock file where this daemon answers")
 	}
-	d.serve(listeners[:len(listeners)-1], control)
+	d.failed = make(chan error, len(public.all())+2) // each can send its end though nobody hears it
+	d.beginTLS(public)
+	d.serve(public, control)
 	return d, nil
 }
 
@@ -109,13 +116,14 @@ func (d *daemon) build(a *app, o daemonOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	api := edge.APIOptions{Host: d.host, Log: o.log, Metrics: metrics}
+	api := edge.APIOptions{Host: d.host, Log: o.log, TLS: d.tls, Domain: o.domain, Metrics: metrics}
 	if d.load != nil {
 		api.Reload = d.reload
 	}
+	proxies, unix := o.place.config.Settings.TrustedPrefixes()
 	d.server, err = edge.NewServer(edge.ServerOptions{
 		Host: d.host, API: edge.NewAPI(api), Domain: o.domain, Log: o.log,
-		TrustedProxies: o.place.config.Settings.TrustedPrefixes(), Clients: o.place.config.Settings.Clients, Access: access, Metrics: metrics,
+		TrustedProxies: proxies, TrustUnix: unix, HSTS: o.tls.HSTSMaxAge, Clients: o.place.config.Settings.Clients, Access: access, Metrics: metrics,
 	})
 	return err
 }
@@ -135,9 +143,15 @@ func (d *daemon) accessLog(a *app, config *conf.Config) (zerolog.Logger, error) 
 }
 
 // serve answers on all listeners until stop; each goroutine ends with its listener.
-func (d *daemon) serve(public []net.Listener, control net.Listener) {
-	for _, l := range public {
+func (d *daemon) serve(public *listeners, control net.Listener) {
+	for _, l := range public.http {
 		go func() { d.failed <- d.server.Serve(l) }()
+	}
+	for _, l := range public.https {
+		go func() { d.failed <- d.server.ServeTLS(l, d.tls) }()
+	}
+	for _, l := range public.redirect {
+		go func() { d.failed <- d.server.ServeRedirect(l, d.tls, public.httpsPort()) }()
 	}
 	go func() { d.failed <- d.server.ServeControl(control) }()
 }
@@ -179,6 +193,7 @@ func (d *daemon) stop(ctx context.Context) error {
 	if err := d.server.Shutdown(drain); err != nil && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		d.log.Warn().Err(err).Msg("cannot stop the listeners")
 	}
+	d.closeTLS()
 	err := d.host.Shutdown(ctx)
 	tidy(d.runDir)
 	d.unlock()
@@ -204,50 +219,6 @@ func (d *daemon) unlock() {
 	if d.lock != nil {
 		d.lock.Close()
 	}
-}
-
-// listen binds the public listeners: one address, or every address of both
-// families, each with a socket of its own so that a visitor's IPv4 address
-// never looks like an IPv6 one.
-func listen(bind string, port int) ([]net.Listener, error) {
-	if bind != "" {
-		l, err := net.Listen("tcp", net.JoinHostPort(bind, strconv.Itoa(port)))
-		if err != nil {
-			return nil, listenError(err)
-		}
-		return []net.Listener{l}, nil
-	}
-	four, err := net.Listen("tcp4", net.JoinHostPort("0.0.0.0", strconv.Itoa(port)))
-	if err != nil {
-		return nil, listenError(err)
-	}
-	port = four.Addr().(*net.TCPAddr).Port
-	six, err := net.Listen("tcp6", net.JoinHostPort("::", strconv.Itoa(port)))
-	switch {
-	case err == nil:
-		return []net.Listener{four, six}, nil
-	case errors.Is(err, syscall.EAFNOSUPPORT), errors.Is(err, syscall.EADDRNOTAVAIL): // a host without IPv6
-		return []net.Listener{four}, nil
-	}
-	four.Close()
-	return nil, listenError(err)
-}
-
-func listenError(err error) error {
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("cannot listen: %w: stop whoever uses that port, or choose another with --port", err)
-	}
-	return fmt.Errorf("cannot listen: %w", err)
-}
-
-func closeAll(listeners []net.Listener) {
-	for _, l := range listeners {
-		l.Close()
-	}
-}
-
-func serverURL(domain string, l net.Listener) string {
-	return fmt.Sprintf("http://%s:%d", domain, l.Addr().(*net.TCPAddr).Port)
 }
 
 // adminToken gives what {data_dir}/api_token holds, making it before the very

@@ -15,7 +15,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"tenement/actors"
-	"tenement/conf"
 )
 
 func TestDaemon_TheFirstStartWritesAnAdminTokenAndSaysWhere(t *testing.T) {
@@ -77,13 +76,13 @@ func TestDaemon_WhatKeepsItFromStartingIsSaidAndLeavesNothing(t *testing.T) {
 		o     daemonOptions
 		says  string
 	}{
-		{"port in use", func(*world) {}, daemonOptions{bind: "127.0.0.1", port: port}, "choose another with --port"},
-		{"port in use, any address", func(*world) {}, daemonOptions{port: port}, "choose another with --port"},
-		{"no such address", func(*world) {}, daemonOptions{bind: "192.0.2.1"}, "cannot listen"},
+		{"port in use", func(*world) {}, daemonOptions{listen: listenOptions{bind: loopback, port: port}}, "choose another with --port"},
+		{"port in use, any address", func(*world) {}, daemonOptions{listen: listenOptions{port: port}}, "choose another with --port"},
+		{"no such address", func(*world) {}, daemonOptions{listen: listenOptions{bind: []string{"192.0.2.1"}}}, "cannot listen"},
 		{"data directory a file", func(w *world) { w.write("data", "") }, daemonOptions{}, "cannot make the data directory"},
 		{"run directory a file", func(w *world) { w.write("run", "") }, daemonOptions{}, "cannot use the run directory"},
-		{"control socket a file", func(w *world) { w.write("run/"+controlName, "") }, daemonOptions{bind: "127.0.0.1"}, "is not a socket"},
-		{"token unreadable", func(w *world) { w.write("data/api_token/x", "") }, daemonOptions{bind: "127.0.0.1"}, "cannot read the token"},
+		{"control socket a file", func(w *world) { w.write("run/"+controlName, "") }, daemonOptions{listen: onLoopback}, "is not a socket"},
+		{"token unreadable", func(w *world) { w.write("data/api_token/x", "") }, daemonOptions{listen: onLoopback}, "cannot read the token"},
 	} {
 		t.Run(c.about, func(t *testing.T) {
 			w := newWorld(t)
@@ -112,7 +111,7 @@ func TestDaemon_ATreeThatCannotBeMadeGivesEverythingBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.startDaemon(daemonOptions{place: place, bind: "127.0.0.1"}); err == nil || err.Error() != "the registry is damaged" {
+	if _, err := a.startDaemon(daemonOptions{place: place, listen: onLoopback}); err == nil || err.Error() != "the registry is damaged" {
 		t.Fatalf("got %v", err)
 	}
 	if _, err := os.Lstat(filepath.Join(w.dir, "run", controlName)); err == nil {
@@ -124,27 +123,10 @@ func TestDaemon_ATreeThatCannotBeMadeGivesEverythingBack(t *testing.T) {
 func TestDaemon_ASecondOneIsToldThePidOfTheFirst(t *testing.T) {
 	w := newWorld(t)
 	w.daemon()
-	if err := w.start(daemonOptions{bind: "127.0.0.1"}); err == nil || !strings.Contains(err.Error(), "in use by pid "+strconv.Itoa(os.Getpid())) {
+	if err := w.start(daemonOptions{listen: onLoopback}); err == nil || !strings.Contains(err.Error(), "in use by pid "+strconv.Itoa(os.Getpid())) {
 		t.Errorf("got %v", err)
 	}
 	w.wants(0, "notes:alice: healthy\n", "", "health", "notes:alice") // and the first answers still
-}
-
-func TestDaemon_EveryFamilyHasAListenerOfItsOwn(t *testing.T) {
-	listeners, err := listen("", 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer closeAll(listeners)
-	first := listeners[0].Addr().(*net.TCPAddr)
-	if first.IP.To4() == nil {
-		t.Errorf("the first is %s", first)
-	}
-	for _, l := range listeners[1:] {
-		if a := l.Addr().(*net.TCPAddr); a.Port != first.Port || a.IP.To4() != nil {
-			t.Errorf("the other is %s, the first %s", a, first)
-		}
-	}
 }
 
 // serving runs `ten serve` over the fake tree. The channel gives its exit code.
@@ -250,14 +232,5 @@ func TestServe_AListenerThatBreaksEndsTheDaemonWithAnError(t *testing.T) {
 	d.failed <- errors.New("accept: too bad")
 	if err := d.wait(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "a listener ended: accept: too bad") {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestServe_TheFlagWinsOverTheFilesBind(t *testing.T) {
-	config := &conf.Config{Settings: conf.Settings{Bind: "10.0.0.1"}}
-	for flag, want := range map[string]string{"": "10.0.0.1", "127.0.0.1": "127.0.0.1", "[::1]": "::1"} {
-		if got := (serveFlags{bind: flag}).bindTo(config); got != want {
-			t.Errorf("--bind %q: %q, want %q", flag, got, want)
-		}
 	}
 }

@@ -75,12 +75,12 @@ func (a *app) demo(ctx context.Context) (err error) {
 // startDemo listens on the port of the README when it is free, else on any.
 func (a *app) startDemo(config *conf.Config, news chan<- transition) (*daemon, error) {
 	o := daemonOptions{
-		place: a.placeOf(config), port: demoPort, bind: "127.0.0.1", domain: "localhost",
+		place: a.placeOf(config), listen: listenOptions{bind: []string{"127.0.0.1"}, port: demoPort}, domain: "localhost",
 		log: newLog(a.err).Level(zerolog.WarnLevel), observe: observer(news),
 	}
 	d, err := a.startDaemon(o)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		o.port = 0
+		o.listen.port = 0
 		d, err = a.startDaemon(o)
 	}
 	return d, err

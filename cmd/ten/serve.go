@@ -2,38 +2,40 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
-
-	"tenement/conf"
 )
 
 // serveFlags is what `ten serve` was asked for.
 type serveFlags struct {
 	port         int
-	domain, bind string
+	domain       string
+	bind         []string
 	tls, staging bool
 	email        string
+
+	portSet, domainSet bool
 }
 
 func (a *app) serveCmd() *cobra.Command {
 	var f serveFlags
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run the daemon", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.portSet, f.domainSet = cmd.Flags().Changed("port"), cmd.Flags().Changed("domain")
+			return a.serve(cmd.Context(), f)
+		},
 	}
 	flags := cmd.Flags()
-	flags.IntVarP(&f.port, "port", "p", 8080, "port to listen on; 0 takes a free one")
+	flags.IntVarP(&f.port, "port", "p", 8080, "port to listen on, with --tls that of HTTPS (default then tls.https_port, 443); 0 takes a free one")
 	flags.StringVarP(&f.domain, "domain", "d", "localhost", "tenants answer to ID.SERVICE.DOMAIN")
-	flags.StringVar(&f.bind, "bind", "", "address to listen on (default all of them)")
-	flags.BoolVar(&f.tls, "tls", false, "not built yet")
-	flags.StringVar(&f.email, "email", "", "for --tls")
-	flags.BoolVar(&f.staging, "staging", false, "for --tls")
+	flags.StringSliceVar(&f.bind, "bind", nil, "addresses and unix:/path to listen on (default all addresses, or what systemd passes)")
+	flags.BoolVar(&f.tls, "tls", false, "serve HTTPS, as tls.enabled does")
+	flags.StringVar(&f.email, "email", "", "address for the certificate authority, with --tls")
+	flags.BoolVar(&f.staging, "staging", false, "take certificates for trying out, with --tls")
 	return cmd
 }
 
@@ -42,8 +44,9 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.tls || f.staging || f.email != "" || config.Settings.TLS.Enabled {
-		return errors.New("--tls is not built yet in this version; put Caddy or nginx in front")
+	secure, err := f.secure(config)
+	if err != nil {
+		return err
 	}
 	log := newLog(a.err)
 	for _, remark := range config.Remarks {
@@ -51,23 +54,22 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 	}
 	sigs := stopSignals()
 	defer sigs.stop()
-	d, err := a.startDaemon(daemonOptions{place: a.placeOf(config), port: f.port, bind: f.bindTo(config), domain: f.domain, log: log, load: a.loadConfig})
+	passed, err := takePassed()
+	if err != nil {
+		return err
+	}
+	d, err := a.startDaemon(daemonOptions{
+		place: a.placeOf(config), domain: secure.Domain, log: log, load: a.loadConfig, tls: secure, listen: f.listenOptions(config, secure, passed),
+	})
 	if err != nil {
 		return err
 	}
 	if err := d.host.StartListed(ctx); err != nil { // those that can be had are served
 		log.Error().Err(err).Msg("not all of [instances] could be started")
 	}
-	log.Info().Str("url", d.url).Str("domain", f.domain).Str("data_dir", config.Settings.DataDir).Msg("serving")
+	log.Info().Str("url", d.url).Str("domain", secure.Domain).Str("data_dir", config.Settings.DataDir).Msg("serving")
 	defer d.reloadOnHangup(ctx)()
 	return d.wait(ctx, sigs.c)
-}
-
-func (f serveFlags) bindTo(config *conf.Config) string {
-	if f.bind != "" {
-		return strings.Trim(f.bind, "[]")
-	}
-	return config.Settings.Bind
 }
 
 // signals are those that end a daemon.

@@ -33,6 +33,7 @@ type fakeHost struct {
 
 	mu      sync.Mutex
 	tenants map[conf.Instance]actors.Info
+	domains []ledger.Domain
 	deeds   []string
 	fail    error
 	hang    bool // Shutdown waits for its context
@@ -127,6 +128,23 @@ func (h *fakeHost) Unhold(_ context.Context, name conf.Instance) error {
 
 func (h *fakeHost) Register(_ context.Context, names []conf.Instance) (int, error) {
 	return len(names), h.did("register %s", names)
+}
+
+func (h *fakeHost) Domains() []ledger.Domain {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.domains
+}
+
+func (h *fakeHost) AddDomain(_ context.Context, domain string, name conf.Instance) (bool, error) {
+	return true, h.did("domain %s %s", domain, name)
+}
+
+func (h *fakeHost) RemoveDomain(_ context.Context, domain string) (conf.Instance, error) {
+	if domain != "shop.org" {
+		return conf.Instance{}, fmt.Errorf("%s: %w", domain, actors.ErrUnknownDomain)
+	}
+	return conf.Instance{Service: "notes", ID: "alice"}, h.did("no domain %s", domain)
 }
 
 func (h *fakeHost) Forget(_ context.Context, name conf.Instance, deleteData bool) error {
@@ -278,6 +296,12 @@ func (w *world) ten(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
+// onLoopback is a free port that nobody else reaches.
+var (
+	loopback   = []string{"127.0.0.1"}
+	onLoopback = listenOptions{bind: loopback}
+)
+
 // daemon runs the real listeners and API over the fake tree until the test ends.
 func (w *world) daemon() *daemon {
 	w.t.Helper()
@@ -286,7 +310,7 @@ func (w *world) daemon() *daemon {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	d, err := a.startDaemon(daemonOptions{place: place, bind: "127.0.0.1", domain: "localhost", log: zerolog.Nop(), load: a.loadConfig})
+	d, err := a.startDaemon(daemonOptions{place: place, listen: onLoopback, domain: "localhost", log: zerolog.Nop(), load: a.loadConfig})
 	if err != nil {
 		w.t.Fatal(err)
 	}
