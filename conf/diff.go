@@ -53,7 +53,8 @@ var live = map[string][]string{
 		"circuit_cooldown", "queue_timeout", "max_awake", "max_concurrent_starts", "uid_base",
 	},
 	"service": {
-		"health", "restart", "idle_timeout", "startup_timeout", "request_timeout", "apex", "create_on_request", "storage_persist", "storage_full",
+		"health", "restart", "idle_timeout", "startup_timeout", "request_timeout", "apex", "create_on_request", "storage_persist",
+		"max_body_mb", "max_upgrades", "wake_page_after", "error_pages", "access_log", "storage_full",
 		"max_body_mb", "max_upgrades", "wake_page_after", "error_pages", "access_log",
 	},
 }
