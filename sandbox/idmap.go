@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -20,17 +21,18 @@ type mapping struct {
 // cannot read, mapped to the tenant; nil if there is no need. It is read-only:
 // whatever the tenant wrote would belong to the owner, setuid bit and all.
 func (e *Engine) cloneLocked(s Spec) (*clone, error) {
-	if s.Rootfs != "" || s.DataDir != "" && beneath(s.Dir, s.DataDir) || s.Dir == "/" {
+	hidden := slices.ContainsFunc(s.Hidden, func(path string) bool { return beneath(s.Dir, path) })
+	if s.Rootfs != "" || hidden || s.Dir == "/" {
 		return nil, nil
 	}
-	fd, err := unix.Open(s.Dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fd, err := openPath(s.Dir, noLinks(s.Dir, s.Mounts, source))
 	if err != nil {
-		return nil, nil // its absence is told by who enters it
+		return nil, nil // why is told by who enters it
 	}
 	defer unix.Close(fd)
 	var st unix.Stat_t
 	const rx = 0o005
-	if err := unix.Fstat(fd, &st); err != nil || st.Mode&rx == rx || st.Uid == s.UID {
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR || st.Mode&rx == rx || st.Uid == s.UID {
 		return nil, nil
 	}
 	c, err := e.cloneMapped(fd, mapping{from: st.Uid, fromGroup: st.Gid, to: s.UID})

@@ -25,7 +25,7 @@ func (p *Process) look() (found Endpoint, squatter uint32) {
 	}
 	for _, loopback := range loopbacks {
 		address := netip.AddrPortFrom(loopback, uint16(p.spec.Port))
-		inode := p.engine.diag.listener(p.inside.network(), address)
+		inode := p.engine.diag.listener(p.inside.network(), p.procNet(), address)
 		if inode == 0 {
 			continue
 		}
@@ -36,6 +36,9 @@ func (p *Process) look() (found Endpoint, squatter uint32) {
 	}
 	return Endpoint{}, squatter
 }
+
+// procNet is where the tables of the process's network are.
+func (p *Process) procNet() string { return "/proc/" + strconv.Itoa(p.pid) + "/net" }
 
 // socketPlace is where the socket's path means something: one that we passed in
 // is the host's.
@@ -58,7 +61,7 @@ func (p *Process) listensAt(path string) bool {
 		return false
 	}
 	return p.anySocket(func(inode uint32) bool {
-		s, listens := p.engine.diag.listening(p.inside.network(), inode)
+		s, listens := p.engine.diag.listening(p.inside.network(), p.procNet(), inode)
 		return listens && (s.name == path || s.isFile(st))
 	})
 }

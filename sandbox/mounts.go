@@ -19,14 +19,6 @@ type Mount struct {
 	ReadOnly    bool
 }
 
-// attributes are those of its mount.
-func (m Mount) attributes() uint64 {
-	if m.ReadOnly {
-		return readOnly
-	}
-	return tame
-}
-
 // What every mount of a tenant is, and what most are besides.
 const (
 	tame     = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
@@ -36,20 +28,67 @@ const (
 // clone is a detached copy of a part of the host's tree, to be attached where a
 // tenant sees it. It is taken while the thread still sees the host's files.
 type clone struct {
-	fd  int
-	at  string
-	dir bool // else a file
+	fd      int
+	at      string
+	dir     bool // else a file
+	careful bool // it lies where tenants write: no link on the way is followed
 }
 
-// cloneTree copies what is mounted at path and below. It does not follow a
-// symbolic link at the end of path.
+// cloneTree copies what is mounted at path and below.
 func cloneTree(path, at string, attributes uint64) (clone, error) {
-	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	fd, err := openPath(path, 0)
 	if err != nil {
-		return clone{}, fmt.Errorf("cannot open %q: %w", path, err)
+		return clone{}, err
 	}
 	defer unix.Close(fd)
 	return cloneOpen(fd, path, at, attributes)
+}
+
+// openPath opens a path of the operator's for looking, with the restrictions of
+// openat2(2).
+func openPath(path string, resolve uint64) (int, error) {
+	fd, err := unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: resolve})
+	if errors.Is(err, unix.ELOOP) && resolve != 0 {
+		return -1, fmt.Errorf("cannot open %q: it goes through a symbolic link where tenants can make some", path)
+	}
+	if err != nil {
+		return -1, fmt.Errorf("cannot open %q: %w", path, err)
+	}
+	return fd, nil
+}
+
+// noLinks restricts openPath where a tenant may write: below a mount that is
+// not read-only.
+func noLinks(path string, mounts []Mount, side func(Mount) string) uint64 {
+	for _, m := range mounts {
+		if at := side(m); !m.ReadOnly && beneath(path, at) && path != at {
+			return unix.RESOLVE_NO_SYMLINKS
+		}
+	}
+	return 0
+}
+
+func source(m Mount) string      { return m.Source }
+func destination(m Mount) string { return m.Destination }
+
+// clone copies what a mount of the tenant's shows. all are all mounts that the
+// tenant has.
+func (m Mount) clone(all []Mount) (clone, error) {
+	fd, err := openPath(m.Source, noLinks(m.Source, all, source))
+	if err != nil {
+		return clone{}, &permanentError{err}
+	}
+	defer unix.Close(fd)
+	attributes := uint64(tame)
+	if m.ReadOnly {
+		attributes = readOnly
+	}
+	c, err := cloneOpen(fd, m.Source, m.Destination, attributes)
+	if err != nil {
+		return clone{}, &permanentError{err}
+	}
+	c.careful = noLinks(m.Destination, all, destination) != 0
+	return c, nil
 }
 
 // cloneOpen is cloneTree of what is open already.
@@ -76,7 +115,16 @@ func (c clone) attach(root string) error {
 	if err := makePoint(root+c.at, c.dir); err != nil {
 		return fmt.Errorf("cannot mount at %q: %w", c.at, err)
 	}
-	if err := unix.MoveMount(c.fd, "", unix.AT_FDCWD, root+c.at, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+	resolve := uint64(0)
+	if c.careful {
+		resolve = unix.RESOLVE_NO_SYMLINKS
+	}
+	point, err := openPath(root+c.at, resolve)
+	if err != nil {
+		return fmt.Errorf("cannot mount at %q: %w", c.at, err)
+	}
+	defer unix.Close(point)
+	if err := unix.MoveMount(c.fd, "", point, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH); err != nil {
 		return fmt.Errorf("cannot mount at %q: %w", c.at, err)
 	}
 	return nil

@@ -18,6 +18,7 @@ type enclosure struct {
 	child  *childFiles
 	view   *os.File // the template's mount namespace; a descriptor of our own
 	late   []clone  // what the template cannot hold, as every start makes the place anew
+	again  string   // a directory that was mounted once more over the template's; "" = none
 	own    []clone  // the tenant's own directories
 	signal [2]int   // PID 1 says here that it is ready
 	runsc  *os.File // gVisor's program; nil at LevelNamespace
@@ -81,34 +82,35 @@ func (e *Engine) openTemplate(s Spec) (*os.File, error) {
 
 // cloneLate copies the mounts that the template cannot hold.
 func (n *enclosure) cloneLate() error {
-	for _, m := range n.lateMounts() {
-		c, err := cloneTree(m.Source, m.Destination, m.attributes())
+	s := n.p.spec
+	locked, err := n.p.engine.cloneLocked(s)
+	if err != nil {
+		return err
+	}
+	var mounts []Mount
+	switch {
+	case locked != nil:
+		n.late, n.again = append(n.late, *locked), s.Dir
+	case s.showsDir() && private(s.Dir):
+		mounts = append(mounts, Mount{Source: s.Dir, Destination: s.Dir, ReadOnly: true})
+	}
+	for _, m := range append(mounts, s.Mounts...) {
+		if !n.anew(m.Destination) {
+			continue
+		}
+		c, err := m.clone(s.Mounts)
 		if err != nil {
-			return &permanentError{err}
+			return err
 		}
 		n.late = append(n.late, c)
 	}
-	c, err := n.p.engine.cloneLocked(n.p.spec)
-	if err != nil || c == nil {
-		return err
-	}
-	n.late = append(n.late, *c)
 	return nil
 }
 
-// lateMounts lie in directories that every start makes.
-func (n *enclosure) lateMounts() []Mount {
-	var late []Mount
-	s := n.p.spec
-	if s.showsDir() && private(s.Dir) {
-		late = append(late, Mount{Source: s.Dir, Destination: s.Dir, ReadOnly: true})
-	}
-	for _, m := range s.Mounts {
-		if private(m.Destination) {
-			late = append(late, m)
-		}
-	}
-	return late
+// anew reports a place that this start makes anew, so that whatever the template
+// has there is out of sight.
+func (n *enclosure) anew(path string) bool {
+	return private(path) || n.again != "" && beneath(path, n.again)
 }
 
 // cloneOwn gives the tenant's own directories to its user and copies their mounts.
@@ -289,27 +291,32 @@ func (n *enclosure) makeRunDir() error {
 // empty ones that can take mounts. They are the tenant's alone: nobody sees from
 // them who the others are.
 func (n *enclosure) uncover() error {
-	for i, path := range n.p.spec.Hidden {
-		if private(path) && isFile(path) {
-			if err := bind(maskFile, path); err != nil {
-				return err
-			}
+	for i, path := range n.p.spec.covered() {
+		var err error
+		switch {
+		case beneath(n.p.spec.DataDir, path) || beneath(n.p.spec.RunDir, path):
+			err = uncoverOne(own+"/"+strconv.Itoa(i), path)
+		case !n.anew(path): // the template has covered it
+		case isFile(path):
+			err = bind(maskFile, path)
+		case isDirectory(path):
+			err = cover(path)
 		}
-		if !beneath(n.p.spec.DataDir, path) && !beneath(n.p.spec.RunDir, path) {
-			continue
-		}
-		from := own + "/" + strconv.Itoa(i)
-		if err := os.Mkdir(from, 0o755); err != nil {
-			return fmt.Errorf("cannot make the tenant's own directories: %w", err)
-		}
-		if err := makePoint(path, true); err != nil {
-			return fmt.Errorf("cannot hide %q: %w", path, err)
-		}
-		if err := bind(from, path); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func uncoverOne(from, path string) error {
+	if err := os.Mkdir(from, 0o755); err != nil {
+		return fmt.Errorf("cannot make the tenant's own directories: %w", err)
+	}
+	if err := makePoint(path, true); err != nil {
+		return fmt.Errorf("cannot hide %q: %w", path, err)
+	}
+	return bind(from, path)
 }
 
 // writeUsers gives the tenant's user a name, as many programs want one.

@@ -15,6 +15,10 @@ import (
 // then on it is that user's. What lay in it goes along if it belonged to the
 // directory's former owner. No link leads out of it; its parents are ours.
 func handOver(path string, uid, gid uint32) error {
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR && st.Uid == uid {
+		return nil
+	}
 	root, err := rootAt(path)
 	if err != nil {
 		return err
@@ -46,9 +50,6 @@ func handOverRoot(root *os.Root, uid, gid uint32) error {
 		return err
 	}
 	former := ownerOfFile(info)
-	if former == uid {
-		return nil
-	}
 	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || name == "." {
 			return err

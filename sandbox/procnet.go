@@ -10,8 +10,8 @@ import (
 )
 
 // procUnix is diag.listening by /proc/net/unix.
-func procUnix(inode uint32) (unixSocket, bool) {
-	data, err := os.ReadFile("/proc/net/unix")
+func procUnix(proc string, inode uint32) (unixSocket, bool) {
+	data, err := os.ReadFile(proc + "/unix")
 	if err != nil {
 		return unixSocket{}, false
 	}
@@ -38,10 +38,10 @@ func findUnix(table string, inode uint32) (unixSocket, bool) {
 }
 
 // procTCP is diag.listener by /proc/net/tcp and tcp6.
-func procTCP(address netip.AddrPort) uint32 {
-	file := "/proc/net/tcp"
+func procTCP(proc string, address netip.AddrPort) uint32 {
+	file := proc + "/tcp"
 	if address.Addr().Is6() {
-		file = "/proc/net/tcp6"
+		file = proc + "/tcp6"
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {

@@ -29,9 +29,9 @@ type unixSocket struct {
 }
 
 // listening gives the Unix socket with this inode, if it is one and listens.
-func (d diag) listening(n *netns, inode uint32) (unixSocket, bool) {
+func (d diag) listening(n *netns, proc string, inode uint32) (unixSocket, bool) {
 	if !d.unix {
-		return procUnix(inode)
+		return procUnix(proc, inode)
 	}
 	const name, vfs = 1, 2 // UDIAG_SHOW_NAME, UDIAG_SHOW_VFS
 	reply, err := askDiag(n, unixRequest(inode, name|vfs), 0)
@@ -44,9 +44,9 @@ func (d diag) listening(n *netns, inode uint32) (unixSocket, bool) {
 // listener gives the inode of the socket that would take a connection to
 // address; 0 if nobody would. The kernel's own lookup answers, so wildcard and
 // dual-stack listeners are found under the address that they serve.
-func (d diag) listener(n *netns, address netip.AddrPort) uint32 {
+func (d diag) listener(n *netns, proc string, address netip.AddrPort) uint32 {
 	if !d.inet {
-		return procTCP(address)
+		return procTCP(proc, address)
 	}
 	reply, err := askDiag(n, inetRequest(address.Addr(), address.Port(), 1<<stateListen), 0)
 	if err != nil {

@@ -57,7 +57,7 @@ var hostOnly = []string{"proc", "sys", "dev", "tmp", "run", "root", "home", "mnt
 var coverAlways = []string{"/var/log"}
 
 func layoutOf(s Spec) layout {
-	l := layout{rootfs: s.Rootfs, host: s.Hostname, hidden: strings.Join(s.Hidden, "\x00")}
+	l := layout{rootfs: s.Rootfs, host: s.Hostname, hidden: strings.Join(s.covered(), "\x00")}
 	for _, m := range s.Mounts {
 		l.mounts += fmt.Sprintf("%s\x00%s\x00%t\x00", m.Source, m.Destination, m.ReadOnly)
 	}
@@ -92,6 +92,21 @@ func (s Spec) socketDir() string {
 		return ""
 	}
 	return dir
+}
+
+// covered are the places in the tenant's view where a hidden directory or file
+// would show: its own, and those where a mount shows what it lies in.
+func (s Spec) covered() []string {
+	all := slices.Clone(s.Hidden)
+	for _, m := range s.Mounts {
+		for _, path := range s.Hidden {
+			below, err := filepath.Rel(m.Source, path)
+			if shown := filepath.Join(m.Destination, below); err == nil && beneath(path, m.Source) && !slices.Contains(all, shown) {
+				all = append(all, shown)
+			}
+		}
+	}
+	return all
 }
 
 // checkView refuses what would show too much, or hide it.
@@ -256,9 +271,9 @@ func cloneExtra(l layout, mounts []Mount) (clones []clone, err error) {
 		if private(m.Destination) {
 			continue // see enclosure.late
 		}
-		c, err := cloneTree(m.Source, m.Destination, m.attributes())
+		c, err := m.clone(mounts)
 		if err != nil {
-			return clones, &permanentError{err}
+			return clones, err
 		}
 		clones = append(clones, c)
 	}
