@@ -15,8 +15,15 @@ import (
 // own start costs next to nothing.
 func waiter(b *testing.B) string {
 	b.Helper()
-	source, program := filepath.Join(b.TempDir(), "w.s"), filepath.Join(b.TempDir(), "waiter")
-	if err := os.WriteFile(source, []byte(".globl _start\n_start: mov $34,%eax\n syscall\n jmp _start\n"), 0o600); err != nil {
+	return assemble(b, "waiter", "mov $34,%eax\n syscall\n jmp _start\n")
+}
+
+// assemble makes a static program of amd64's instructions.
+func assemble(b *testing.B, name, code string) string {
+	b.Helper()
+	dir := b.TempDir()
+	source, program := filepath.Join(dir, name+".s"), filepath.Join(dir, name)
+	if err := os.WriteFile(source, []byte(".globl _start\n_start: "+code), 0o600); err != nil {
 		b.Fatal(err)
 	}
 	for _, argv := range [][]string{{"as", "-o", source + ".o", source}, {"ld", "-o", program, source + ".o"}} {
