@@ -49,6 +49,8 @@ func lockedError(dir string, owner uint32, err error) error {
 }
 
 func (e *Engine) cloneMapped(fd int, m mapping) (*clone, error) {
+	e.templating.Lock()
+	defer e.templating.Unlock()
 	users, err := e.mapped(m)
 	if err != nil {
 		return nil, err
@@ -67,13 +69,20 @@ func (e *Engine) cloneMapped(fd int, m mapping) (*clone, error) {
 	return &clone{fd: tree, dir: true}, nil
 }
 
-// mapped gives the user namespace of a mapping, which stays the engine's. One is
-// made by a child, once for each tenant that needs it.
+// mapped gives the user namespace of a mapping, which stays the engine's: only
+// use it with its lock held. One is made by a child, for each tenant that needs
+// it.
 func (e *Engine) mapped(m mapping) (*os.File, error) {
-	e.templating.Lock()
-	defer e.templating.Unlock()
 	if users := e.mappings[m]; users != nil {
 		return users, nil
+	}
+	const most = 256 // a file each
+	for old, users := range e.mappings {
+		if len(e.mappings) < most {
+			break
+		}
+		users.Close()
+		delete(e.mappings, old)
 	}
 	users, err := makeMapping(m)
 	if err == nil {

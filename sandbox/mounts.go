@@ -160,7 +160,7 @@ func makePoint(path string, dir bool) error {
 		if _, there := os.Stat(path); there == nil {
 			return nil
 		}
-		return errors.New("there is no such place, and the file system there is read-only: make it on the host")
+		return errors.New("there is no such place, and the file system there is read-only: make it there first")
 	}
 	return reason(err)
 }

@@ -304,7 +304,10 @@ func TestNamespace_ShowsMountsWhereTheyAreWanted(t *testing.T) {
 	for _, c := range []struct{ source, destination, says string }{
 		{filepath.Join(dir, "none"), "/assets", fmt.Sprintf("cannot open %q: no such file or directory", filepath.Join(dir, "none"))},
 		{filepath.Join(dir, "none"), "/tmp/assets", fmt.Sprintf("cannot open %q: no such file or directory", filepath.Join(dir, "none"))},
-		{dir, "/usr/not/there", `cannot mount at "/usr/not/there": there is no such place, and the file system there is read-only: make it on the host`},
+		{dir, "/", `cannot mount at "/": every tenant has that for itself`},
+		{dir, "/proc/x", `cannot mount at "/proc/x": every tenant has that for itself`},
+		{dir, "/dev/x", `cannot mount at "/dev/x": every tenant has that for itself`},
+		{dir, "/usr/not/there", `cannot mount at "/usr/not/there": there is no such place, and the file system there is read-only: make it there first`},
 	} {
 		s := scripted(t, "true")
 		s.Mounts = []Mount{{c.source, c.destination, true}}

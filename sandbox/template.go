@@ -97,9 +97,10 @@ func (s Spec) socketDir() string {
 // covered are the places in the tenant's view where a hidden directory or file
 // would show: its own, and those where a mount shows what it lies in.
 func (s Spec) covered() []string {
-	all := slices.Clone(s.Hidden)
+	hidden := slices.DeleteFunc(slices.Clone(s.Hidden), func(path string) bool { return path == "" })
+	all := slices.Clone(hidden)
 	for _, m := range s.Mounts {
-		for _, path := range s.Hidden {
+		for _, path := range hidden {
 			below, err := filepath.Rel(m.Source, path)
 			if shown := filepath.Join(m.Destination, below); err == nil && beneath(path, m.Source) && !slices.Contains(all, shown) {
 				all = append(all, shown)
@@ -114,6 +115,11 @@ func (s Spec) checkView() error {
 	home := s.Dir == "/root" || filepath.Dir(s.Dir) == "/home"
 	if home && s.Rootfs == "" {
 		return fmt.Errorf("cannot use the working directory %q: it is somebody's home, which tenants do not see: write workdir = the app's folder", s.Dir)
+	}
+	for _, m := range s.Mounts {
+		if at := m.Destination; at == "/" || beneath(at, "/proc") || beneath(at, "/dev") && at != "/dev/shm" {
+			return fmt.Errorf("cannot mount at %q: every tenant has that for itself", at)
+		}
 	}
 	if dir := s.socketDir(); dir == "/" || filepath.Dir(dir) == "/" && dir != "/run" {
 		return fmt.Errorf("cannot listen on %q: at isolation = %q the socket needs a directory of its own, like /run/%s", s.Socket, s.Level, filepath.Base(s.Socket))

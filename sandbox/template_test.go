@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -139,6 +140,14 @@ func TestLayout_WhatIsShownOfTheHost(t *testing.T) {
 		if got := s.socketDir(); got != c.dir {
 			t.Errorf("%s: %q, want %q", c.socket, got, c.dir)
 		}
+	}
+}
+
+func TestSpec_CoversWhereverAMountShowsWhatIsHidden(t *testing.T) {
+	t.Parallel()
+	s := Spec{Hidden: []string{"/srv/app/data", "", "/run/t"}, Mounts: []Mount{{"/srv/app", "/assets", true}, {"/srv", "/srv", false}, {"/srv/app/data/x", "/x", true}, {"/usr", "/usr", true}}}
+	if got, want := s.covered(), []string{"/srv/app/data", "/run/t", "/assets/data"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 
