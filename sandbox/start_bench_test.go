@@ -112,7 +112,7 @@ func BenchmarkDial(b *testing.B) {
 	if os.Geteuid() != 0 {
 		b.Skip("a network namespace needs root")
 	}
-	p := newNetPool()
+	p := newNetPool(alone)
 	defer p.close()
 	n, err := p.take()
 	if err != nil {
