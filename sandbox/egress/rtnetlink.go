@@ -65,6 +65,7 @@ func link(index int, flags, change uint32) []byte {
 func (c rtnetlink) addVeth(name, peer string, netns int) error {
 	_, err := c.do(unix.RTM_NEWLINK, netlink.Acknowledge|netlink.Create|netlink.Excl, link(0, 0, 0), func(ae *netlink.AttributeEncoder) {
 		ae.String(unix.IFLA_IFNAME, name)
+		oneQueue(ae)
 		ae.Nested(unix.IFLA_LINKINFO, func(info *netlink.AttributeEncoder) error {
 			info.String(unix.IFLA_INFO_KIND, "veth")
 			info.Nested(unix.IFLA_INFO_DATA, func(data *netlink.AttributeEncoder) error {
@@ -72,6 +73,7 @@ func (c rtnetlink) addVeth(name, peer string, netns int) error {
 					other := netlink.NewAttributeEncoder()
 					other.String(unix.IFLA_IFNAME, peer)
 					other.Uint32(unix.IFLA_NET_NS_FD, uint32(netns))
+					oneQueue(other)
 					attributes, err := other.Encode()
 					return append(link(0, 0, 0), attributes...), err
 				})
@@ -81,6 +83,12 @@ func (c rtnetlink) addVeth(name, peer string, netns int) error {
 		})
 	})
 	return err
+}
+
+// oneQueue keeps a link from having a queue for each CPU, which takes memory.
+func oneQueue(ae *netlink.AttributeEncoder) {
+	ae.Uint32(unix.IFLA_NUM_TX_QUEUES, 1)
+	ae.Uint32(unix.IFLA_NUM_RX_QUEUES, 1)
 }
 
 // index finds a link by its name.
