@@ -79,17 +79,7 @@ func BenchmarkHostPort(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { l.Close() })
-	go func() { // ended by the cleanup
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = c.Write([]byte("x"))
-			c.Close()
-		}
-	}()
+	serveAll(b, l, func(c net.Conn) { _, _ = c.Write([]byte("x")) })
 	relayed := newNetns(b)
 	p, err := RelayPorts(relayed, []uint16{5432})
 	if err != nil {

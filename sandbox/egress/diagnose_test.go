@@ -41,9 +41,7 @@ func TestDiagnose_AHostThatHasEverythingIsLeftAsItWas(t *testing.T) {
 			if got := diagnosis(Diagnose()); got != allGood(said) {
 				t.Errorf("got\n%s", got)
 			}
-			if after := snapshot(t); after != before {
-				t.Errorf("before:\n%s\nafter:\n%s", before, after)
-			}
+			unchanged(t, before)
 		})
 	}
 }

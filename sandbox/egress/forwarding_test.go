@@ -89,10 +89,7 @@ func TestForwarding_TheFormersGuardIsKept(t *testing.T) {
 	newWorld(t, false)
 	former, err := Open(Options{ID: "abcdef01", Range: testRange})
 	must(t, err)
-	must(t, former.forward.news.Close()) // as the kernel would
-	<-former.forward.ended
-	former.keeper.close()
-	must(t, former.claimed.Close())
+	dies(t, former)
 	n, err := Open(Options{ID: "abcdef01", Range: testRange})
 	must(t, err)
 	if guarded := guardsHere(t, n.table); len(guarded) != 2 {

@@ -2,7 +2,6 @@ package egress
 
 import (
 	"errors"
-	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -158,19 +157,7 @@ func TestNetwork_IPv6IsRefusedWhereThereIsSome(t *testing.T) {
 	}
 	must(t, give(outer))
 	must(t, inside(tenant, func() error { return give(inner) }))
-	l, err := net.Listen("tcp6", "[::]:8080")
-	must(t, err)
-	t.Cleanup(func() { l.Close() })
-	go func() { // ended by the cleanup
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = io.WriteString(c, "hello")
-			c.Close()
-		}
-	}()
+	answer(t, home(t), "[::]:8080")
 	i, err := net.InterfaceByName(outer)
 	must(t, err)
 	addrs, err := i.Addrs()
@@ -314,9 +301,7 @@ func TestNetwork_TwoHundredNamespacesLeaveNothing(t *testing.T) {
 		t.Errorf("%d addresses of a range of 128 were used", len(addresses))
 	}
 	must(t, n.Close())
-	if after := snapshot(t); after != before {
-		t.Errorf("before:\n%s\nafter:\n%s", before, after)
-	}
+	unchanged(t, before)
 }
 
 func TestNetwork_CloseCutsWhatLingers(t *testing.T) {
@@ -332,9 +317,7 @@ func TestNetwork_CloseCutsWhatLingers(t *testing.T) {
 		t.Errorf("%d links are left", left)
 	}
 	must(t, n.Close())
-	if after := snapshot(t); after != before {
-		t.Errorf("before:\n%s\nafter:\n%s", before, after)
-	}
+	unchanged(t, before)
 }
 
 // What a daemon that was killed leaves is the next one's.
@@ -344,10 +327,7 @@ func TestNetwork_ASuccessorTakesOver(t *testing.T) {
 	former, err := Open(Options{ID: "abcdef01", Range: testRange})
 	must(t, err)
 	survivor, _ := attach(t, former)
-	must(t, former.forward.news.Close()) // as the kernel would
-	<-former.forward.ended
-	former.keeper.close()
-	must(t, former.claimed.Close())
+	dies(t, former)
 
 	n, err := Open(Options{ID: "abcdef01", Range: testRange})
 	must(t, err)
@@ -363,9 +343,7 @@ func TestNetwork_ASuccessorTakesOver(t *testing.T) {
 	refused(t, survivor, "tcp4", metadata+":80")
 	must(t, n.cutLinks(0))
 	must(t, n.Close())
-	if after := snapshot(t); after != before {
-		t.Errorf("before:\n%s\nafter:\n%s", before, after)
-	}
+	unchanged(t, before)
 }
 
 func linksOf(t *testing.T, n *Network) (count int) {

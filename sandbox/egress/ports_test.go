@@ -37,20 +37,10 @@ func echoTCP(t *testing.T, address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", address)
 	must(t, err)
-	t.Cleanup(func() { l.Close() })
-	go func() { // ended by the cleanup
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() { // ended by the client
-				text, _ := io.ReadAll(c)
-				_, _ = c.Write(text)
-				c.Close()
-			}()
-		}
-	}()
+	serveAll(t, l, func(c net.Conn) {
+		text, _ := io.ReadAll(c)
+		_, _ = c.Write(text)
+	})
 }
 
 func TestPorts_APortOfTheHostsLoopbackAppears(t *testing.T) {

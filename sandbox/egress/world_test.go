@@ -106,20 +106,26 @@ func removeLink(t *testing.T, name string) {
 func answer(t *testing.T, netns int, address string) {
 	t.Helper()
 	var l net.Listener
-	must(t, inside(netns, func() (err error) { l, err = net.Listen("tcp4", address); return err }))
-	ended := make(chan struct{})
-	t.Cleanup(func() { l.Close(); <-ended })
-	go func() { // ended by the cleanup
-		defer close(ended)
+	must(t, inside(netns, func() (err error) { l, err = net.Listen("tcp", address); return err }))
+	serveAll(t, l, func(c net.Conn) { _, _ = io.WriteString(c, "hello") })
+}
+
+// serveAll serves every connection to a listener, until the test ends.
+func serveAll(t testing.TB, l net.Listener, serve func(net.Conn)) {
+	var running sync.WaitGroup
+	t.Cleanup(func() { l.Close(); running.Wait() })
+	running.Go(func() { // ended by the cleanup
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			_, _ = io.WriteString(c, "hello")
-			c.Close()
+			go func() { // ended by the client, or by what it is served
+				defer c.Close()
+				serve(c)
+			}()
 		}
-	}()
+	})
 }
 
 // echo sends every datagram back, until the test ends.
@@ -303,6 +309,24 @@ func interfacesWithIPv6() ([]string, error) {
 		names = append(names, fields[len(fields)-1])
 	}
 	return names, err
+}
+
+// dies leaves what a killed daemon leaves on the host; the kernel closes files.
+func dies(t *testing.T, n *Network) {
+	t.Helper()
+	must(t, n.forward.news.Close())
+	<-n.forward.ended
+	n.keeper.close()
+	n.checking.Wait()
+	must(t, n.claimed.Close())
+}
+
+// unchanged fails the test if the host is not as it was.
+func unchanged(t *testing.T, before string) {
+	t.Helper()
+	if after := snapshot(t); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
 }
 
 // snapshot is all that a network may leave on the host.
