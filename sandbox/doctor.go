@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"tenement/sandbox/egress"
 )
 
 // Probe says where to look.
@@ -33,7 +35,7 @@ type Diagnosis struct{ Mechanisms []Mechanism }
 
 // Diagnose looks at the host and changes nothing.
 func Diagnose(p Probe) Diagnosis {
-	return Diagnosis{slices.Concat(examine(p).mechanisms(), networkMechanisms())}
+	return Diagnosis{examine(p).mechanisms()}
 }
 
 // Supports is nil for a level that tenants can run at here, else a sentence
@@ -222,10 +224,13 @@ func (m machine) lacksPorts() error {
 	return missingUnless(!shared, fmt.Sprintf("%d to %d, which outgoing connections take as well", m.ports[0], m.ports[1]))
 }
 
-// networkMechanisms are the rows about what lets tenants out. No level needs them.
-func networkMechanisms() []Mechanism {
-	return []Mechanism{
-		row("forwarding", nil, `network = "private" with a way out`, "nftables, net.ipv4.ip_forward", tryForwarding(),
-			`sysctl net.ipv4.ip_forward=1 on a kernel with nf_tables; else write network = "none" or "host"`),
+// WaysOut are the rows about what lets tenants out; no level needs them. Each is
+// tried, in network namespaces made for it, which can take seconds where a
+// firewall drops packets.
+func WaysOut() []Mechanism {
+	var all []Mechanism
+	for _, f := range egress.Diagnose() {
+		all = append(all, Mechanism{Name: f.Name, Serves: f.NeededBy, Present: f.OK, Found: f.Detail, Remedy: f.HowToGet})
 	}
+	return all
 }

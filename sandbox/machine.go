@@ -195,24 +195,6 @@ func legacyTrees(mountinfo []byte) []legacyTree {
 	return all
 }
 
-// tryForwarding looks for what lets a tenant's packets out of its network
-// namespace.
-func tryForwarding() error {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
-	if err != nil {
-		return fmt.Errorf("the kernel has no nftables: %w", err)
-	}
-	unix.Close(fd)
-	data, err := os.ReadFile("/proc/sys/net/ipv4/ip_forward")
-	if err != nil {
-		return fmt.Errorf("the kernel forwards no IPv4: %w", reason(err))
-	}
-	if strings.TrimSpace(string(data)) != "1" {
-		return fmt.Errorf("net.ipv4.ip_forward is 0")
-	}
-	return nil
-}
-
 // tryQuota asks the file system that holds a directory, or will hold it, for
 // project quotas.
 func tryQuota(dir string) error {

@@ -188,3 +188,23 @@ func TestEgress_WithoutAWayOutItIsSaid(t *testing.T) {
 		t.Errorf("the log does not say %q:\n%s", want, d.output)
 	}
 }
+
+// gVisor's own network is that of the namespace.
+func TestEgress_AtSandboxItIsTheSame(t *testing.T) {
+	if _, err := exec.LookPath("runsc"); err != nil {
+		t.Skip("isolation = \"sandbox\" needs runsc: see ten doctor")
+	}
+	outside(t)
+	d := launch(t, setup{services: dials("box", "isolation = \"sandbox\"\nstartup_timeout = 30\nallow = [\"10.0.0.5:5432\"]")})
+	for to, want := range map[string]string{
+		"198.51.100.7:80": "hello", "10.0.0.5:5432": "hello",
+		"169.254.169.254:80": "connection refused", "10.0.0.6:5432": "connection refused", fmt.Sprintf("203.0.113.2:%d", d.port): "connection refused",
+	} {
+		if got := d.dialled("box", "a", to); !strings.HasSuffix(got, want) {
+			t.Errorf("%s: got %q, want %q", to, got, want)
+		}
+	}
+	if got := d.want(200, "box", "a", "/lookup?name=www.example.org.").body; got != "[198.51.100.7] <nil>" {
+		t.Errorf("a lookup gives %s", got)
+	}
+}

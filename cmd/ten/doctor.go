@@ -56,7 +56,9 @@ func (a *app) doctor(asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	found := examined(p.config, sandbox.Diagnose(sandbox.Probe{Runsc: p.config.Settings.RunscPath, DataDir: p.dataDir, RunDir: p.runDir}))
+	d := sandbox.Diagnose(sandbox.Probe{Runsc: p.config.Settings.RunscPath, DataDir: p.dataDir, RunDir: p.runDir})
+	d.Mechanisms = append(d.Mechanisms, sandbox.WaysOut()...)
+	found := examined(p.config, d)
 	if asJSON {
 		err = a.json(found)
 	} else {

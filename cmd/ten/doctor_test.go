@@ -77,6 +77,9 @@ func TestDoctor_JSONHasAllOfIt(t *testing.T) {
 			t.Errorf("%+v", m)
 		}
 	}
+	if last := got.Mechanisms[len(got.Mechanisms)-1]; last.Serves != `network = "private"` {
+		t.Errorf("nothing is said of the ways out: the last row is %+v", last)
+	}
 }
 
 func TestDoctor_WithoutAFileIsAboutTheMachine(t *testing.T) {
