@@ -131,16 +131,10 @@ func stageGuest(config []byte) error {
 	return mountNew("proc", "/proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
 }
 
-// prepareGuest opens gVisor's program while its path means something. In its
-// user namespace the file server has rights over a directory only if the group
-// is the tenant's as well.
+// prepareGuest opens gVisor's program while its path means something.
 func (n *enclosure) prepareGuest() error {
-	s := n.p.spec
-	if s.Listen == ListenFD {
+	if n.p.spec.Listen == ListenFD {
 		return &permanentError{errors.New("gVisor accepts on no socket that was passed in")}
-	}
-	if err := os.Lchown(s.RunDir, int(s.UID), int(s.UID)); err != nil {
-		return fmt.Errorf("cannot give the run directory to user %d: %w", s.UID, err)
 	}
 	path, err := n.p.engine.runsc()
 	if err != nil {

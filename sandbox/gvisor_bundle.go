@@ -29,6 +29,14 @@ type guestProcess struct {
 	Dir             string   `json:"cwd"`
 	Capabilities    struct{} `json:"capabilities"` // none
 	NoNewPrivileges bool     `json:"noNewPrivileges"`
+
+	Limits []guestLimit `json:"rlimits,omitempty"`
+}
+
+type guestLimit struct {
+	Type string `json:"type"`
+	Hard int    `json:"hard"`
+	Soft int    `json:"soft"`
 }
 
 type guestRoot struct {
@@ -71,6 +79,9 @@ func guestOf(s Spec, path, root string, shared, env []string) guestSpec {
 	g := guestSpec{Version: "1.0.2", Root: guestRoot{root}, Hostname: s.Hostname, Mounts: guestMounts(shared)}
 	g.Process = guestProcess{Args: slices.Concat([]string{path}, s.Argv[1:]), Env: env, Dir: s.Dir, NoNewPrivileges: true}
 	g.Process.User.UID, g.Process.User.GID = s.UID, s.UID
+	if n := s.Limits.OpenFiles; n > 0 {
+		g.Process.Limits = []guestLimit{{"RLIMIT_NOFILE", n, n}}
+	}
 	for _, kind := range []string{"pid", "mount", "ipc", "uts", "user"} {
 		g.Linux.Namespaces = append(g.Linux.Namespaces, guestNamespace{kind})
 	}

@@ -8,7 +8,7 @@ import (
 
 func TestGuestOf_IsWhatGVisorIsTold(t *testing.T) {
 	s := Spec{
-		Argv: []string{"node", "server.js", "a b"}, UID: 1900000007, Hostname: "notes", Dir: "/srv/app", DataDir: "/var/lib/t/notes/alice", RunDir: "/run/t/7", Socket: "/srv/sock/app.sock",
+		Argv: []string{"node", "server.js", "a b"}, UID: 1900000007, Hostname: "notes", Dir: "/srv/app", DataDir: "/var/lib/t/notes/alice", RunDir: "/run/t/7", Limits: Limits{OpenFiles: 64}, Socket: "/srv/sock/app.sock",
 		Mounts: []Mount{{Source: "/x", Destination: "/srv/app/assets"}, {Source: "/y", Destination: "/srv/app"}},
 	}
 	config, err := guestOf(s, "/usr/bin/node", "/boot/root", sharedDirs(s), []string{"PORT=8080", "LESS=<"}).config()
@@ -16,7 +16,7 @@ func TestGuestOf_IsWhatGVisorIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"ociVersion":"1.0.2",
-"process":{"user":{"uid":1900000007,"gid":1900000007},"args":["/usr/bin/node","server.js","a b"],"env":["PORT=8080","LESS=<"],"cwd":"/srv/app","capabilities":{},"noNewPrivileges":true},
+"process":{"user":{"uid":1900000007,"gid":1900000007},"args":["/usr/bin/node","server.js","a b"],"env":["PORT=8080","LESS=<"],"cwd":"/srv/app","capabilities":{},"noNewPrivileges":true,"rlimits":[{"type":"RLIMIT_NOFILE","hard":64,"soft":64}]},
 "root":{"path":"/boot/root"},"hostname":"notes","mounts":[
 {"destination":"/proc","type":"proc","source":"proc"},
 {"destination":"/sys","type":"sysfs","source":"sysfs","options":["ro"]},

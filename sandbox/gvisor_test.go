@@ -320,6 +320,46 @@ func TestGuest_HasAsLargeAnEnvironmentAsAnybody(t *testing.T) {
 	}
 }
 
+func TestGuest_OpensAsManyFilesAsItMay(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, Options{})
+	s := inSandbox(t, e, character(t, "none"))
+	s.Limits.OpenFiles = 64
+	s.Argv = []string{"sh", "-c", "ulimit -Hn; ulimit -n"}
+	n := start(t, e, s)
+	if status := n.wait(); !status.Clean() || n.output(Stdout) != "64\n64\n" {
+		t.Errorf("%v %q %q", status, n.output(Stdout), n.output(Stderr))
+	}
+}
+
+func TestGuest_ReadsItsSecrets(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, Options{})
+	s := inSandbox(t, e, character(t, "none"))
+	s.Secrets = map[string][]byte{"KEY": []byte("swordfish")}
+	s.Argv = []string{"cat", filepath.Join(SecretsDir(s.RunDir), "KEY")}
+	n := start(t, e, s)
+	if status := n.wait(); !status.Clean() || n.output(Stdout) != "swordfish" {
+		t.Errorf("%v %q %q", status, n.output(Stdout), n.output(Stderr))
+	}
+}
+
+func TestGuest_IsKeptWithinItsMemory(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, Options{})
+	s := inSandbox(t, e, character(t, "none"))
+	s.Limits.MemoryBytes = 128 << 20
+	if err := e.Enforces(s.Limits); err != nil {
+		t.Skip(err)
+	}
+	s.Argv = []string{"python3", "-c", "print('begins', flush=True)\nx = b'x' * (512 << 20)\nprint('got it', flush=True)"}
+	n := start(t, e, s)
+	n.says("begins")
+	if status := n.wait(); status.Clean() || strings.Contains(n.output(Stdout), "got it") {
+		t.Errorf("%v %q", status, n.output(Stdout))
+	}
+}
+
 func TestGuest_TemporaryFilesAreOneHoweverTheyAreCalled(t *testing.T) {
 	t.Parallel()
 	out, errs, status := guestShell(t, "echo one >/tmp/x; echo two >>/var/tmp/x; cat /tmp/x; mktemp >/dev/null && ls /var/tmp | wc -l")

@@ -53,12 +53,22 @@ func placeSecrets(runDir string, owner int, secrets map[string][]byte) error {
 		}
 	}
 	if err == nil {
-		err = root.Chown(secretsName, owner, -1) // last: until then nobody else gets in
+		err = root.Chown(secretsName, owner, groupOf(owner)) // last: until then nobody else gets in
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("cannot place secrets: %w", err), root.RemoveAll(secretsName))
 	}
 	return nil
+}
+
+// groupOf is the group of what only a user may read: the one of the same number,
+// as tenants have. Without it gVisor's file server, in a user namespace of these
+// two alone, would have no rights over the file.
+func groupOf(owner int) int {
+	if owner == os.Geteuid() {
+		return -1 // as it is
+	}
+	return owner
 }
 
 func placeSecret(root *os.Root, owner int, name string, data []byte) error {
@@ -71,7 +81,7 @@ func placeSecret(root *os.Root, owner int, name string, data []byte) error {
 	}
 	_, err = file.Write(data)
 	if err == nil {
-		err = file.Chown(owner, -1)
+		err = file.Chown(owner, groupOf(owner))
 	}
 	return errors.Join(err, file.Close())
 }
