@@ -60,7 +60,7 @@ func (d Diagnosis) missing(l Level) []string {
 	var all []string
 	for _, m := range d.Mechanisms {
 		if slices.Contains(m.Levels, l) && !m.Present {
-			all = append(all, fmt.Sprintf("%s is missing (%s): %s", m.Name, m.Found, m.Remedy))
+			all = append(all, fmt.Sprintf("it needs %s (%s): %s", m.Name, m.Found, m.Remedy))
 		}
 	}
 	return all
@@ -145,7 +145,8 @@ func (m machine) resources() []Mechanism {
 			"in the daemon's unit write Delegate=yes"),
 		row("project quotas", nil, "storage_quota_mb kept by the file system", "prjquota", m.quota,
 			"put data_dir on ext4 or XFS mounted with prjquota; until then usage is measured now and then"),
-		row("run_dir in memory", nil, "run records that cost no disk", "tmpfs", m.runDirTmpfs, "leave run_dir out of [settings], or set it below /run"),
+		row("run_dir in memory", nil, "secrets, and run records that cost no disk", "tmpfs", m.runDirTmpfs,
+			"in [settings] set run_dir to a directory on a tmpfs: below /run where that is one, else below /dev/shm"),
 		row("swap", nil, "sleeping tenants' memory put aside", fmt.Sprintf("%d MB", m.swap>>20), missingUnless(m.swap > 0, "none"), "make zram or a swap file"),
 		row("open files", nil, "hundreds of tenants awake at once", fmt.Sprintf("%d", m.files),
 			missingUnless(m.files >= lots, fmt.Sprintf("at most %d", m.files)), fmt.Sprintf("in the daemon's unit write LimitNOFILE=%d", lots)),

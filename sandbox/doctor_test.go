@@ -51,64 +51,64 @@ func TestDiagnosis_RefusesWithWhatIsMissingAndHowToGetIt(t *testing.T) {
 	}{
 		"not root": {
 			func(m *machine) { m.uid, m.capabilities = 1000, 0 }, "",
-			namespace + `root is missing (uid 1000): run the daemon as root, as the unit of "ten install" does; isolation = "process" can`,
-			sandbox + `root is missing (uid 1000): run the daemon as root, as the unit of "ten install" does; isolation = "process" can`,
+			namespace + `it needs root (uid 1000): run the daemon as root, as the unit of "ten install" does; isolation = "process" can`,
+			sandbox + `it needs root (uid 1000): run the daemon as root, as the unit of "ten install" does; isolation = "process" can`,
 		},
 		"root of a container": {
 			func(m *machine) { m.capabilities &^= 1 << unix.CAP_SYS_ADMIN }, "",
-			namespace + `root is missing (root without CAP_SYS_ADMIN): run the daemon as root, as the unit of "ten install" does; isolation = "process" can`,
-			sandbox + `root is missing (root without CAP_SYS_ADMIN): run the daemon as root, as the unit of "ten install" does; isolation = "process" can`,
+			namespace + `it needs root (root without CAP_SYS_ADMIN): run the daemon as root, as the unit of "ten install" does; isolation = "process" can`,
+			sandbox + `it needs root (root without CAP_SYS_ADMIN): run the daemon as root, as the unit of "ten install" does; isolation = "process" can`,
 		},
 		"no runsc": {
 			func(m *machine) { m.runsc = errors.New("there is no runsc in the PATH") }, "", "",
-			sandbox + `runsc is missing (there is no runsc in the PATH): CGO_ENABLED=0 GOBIN=/usr/local/bin go install gvisor.dev/gvisor/runsc@` +
+			sandbox + `it needs runsc (there is no runsc in the PATH): CGO_ENABLED=0 GOBIN=/usr/local/bin go install gvisor.dev/gvisor/runsc@` +
 				RunscVersion + `, or name it in [settings] runsc_path; isolation = "namespace" can`,
 		},
 		"no user namespaces": {
 			func(m *machine) {
 				m.namespaces = map[string]error{"user": errors.New("/proc/sys/user/max_user_namespaces is 0")}
 			}, "", "",
-			sandbox + `user namespaces is missing (/proc/sys/user/max_user_namespaces is 0): sysctl user.max_user_namespaces=10000, and a kernel with CONFIG_USER_NS; isolation = "namespace" can`,
+			sandbox + `it needs user namespaces (/proc/sys/user/max_user_namespaces is 0): sysctl user.max_user_namespaces=10000, and a kernel with CONFIG_USER_NS; isolation = "namespace" can`,
 		},
 		"namespaces that cannot be made": {
 			func(m *machine) { m.enclosing = errors.New("cannot make a mount namespace: operation not permitted") }, "",
-			namespace + `namespaces is missing (cannot make a mount namespace: operation not permitted): ` + noContainer + `; isolation = "process" can`,
-			sandbox + `namespaces is missing (cannot make a mount namespace: operation not permitted): ` + noContainer + `; isolation = "process" can`,
+			namespace + `it needs namespaces (cannot make a mount namespace: operation not permitted): ` + noContainer + `; isolation = "process" can`,
+			sandbox + `it needs namespaces (cannot make a mount namespace: operation not permitted): ` + noContainer + `; isolation = "process" can`,
 		},
 		"no network namespaces": {
 			func(m *machine) {
 				m.namespaces = map[string]error{"net": errors.New("the kernel has no net namespaces")}
 			}, "",
-			namespace + `namespaces is missing (the kernel has no net namespaces): ` + noContainer + `; isolation = "process" can`,
-			sandbox + `namespaces is missing (the kernel has no net namespaces): ` + noContainer + `; isolation = "process" can`,
+			namespace + `it needs namespaces (the kernel has no net namespaces): ` + noContainer + `; isolation = "process" can`,
+			sandbox + `it needs namespaces (the kernel has no net namespaces): ` + noContainer + `; isolation = "process" can`,
 		},
 		"no cgroup tree and no user namespaces": {
 			func(m *machine) {
 				m.tree = errors.New("/sys/fs/cgroup/unified is not ours to write")
 				m.namespaces = map[string]error{"user": errors.New("the kernel has no user namespaces")}
 			}, "", "",
-			sandbox + `user namespaces is missing (the kernel has no user namespaces): sysctl user.max_user_namespaces=10000, and a kernel with CONFIG_USER_NS; ` +
-				`cgroup tree is missing (/sys/fs/cgroup/unified is not ours to write): mount a version 2 tree and, in the daemon's unit, write Delegate=yes; isolation = "namespace" can`,
+			sandbox + `it needs user namespaces (the kernel has no user namespaces): sysctl user.max_user_namespaces=10000, and a kernel with CONFIG_USER_NS; ` +
+				`it needs cgroup tree (/sys/fs/cgroup/unified is not ours to write): mount a version 2 tree and, in the daemon's unit, write Delegate=yes; isolation = "namespace" can`,
 		},
 		"no clone3": {
 			func(m *machine) { m.calls = map[string]error{"clone3": no} }, "", "",
-			sandbox + `clone3 is missing (clone3: ENOSYS): boot Linux 5.7 or newer; inside a container, one whose filter lets clone3 through; isolation = "namespace" can`,
+			sandbox + `it needs clone3 (clone3: ENOSYS): boot Linux 5.7 or newer; inside a container, one whose filter lets clone3 through; isolation = "namespace" can`,
 		},
 		"no seccomp": {
 			func(m *machine) { m.calls = map[string]error{"seccomp": errors.New("seccomp: ENOSYS")} }, "",
-			namespace + `seccomp is missing (seccomp: ENOSYS): boot a kernel with CONFIG_SECCOMP_FILTER, on amd64 or arm64; isolation = "process" can`,
-			sandbox + `seccomp is missing (seccomp: ENOSYS): boot a kernel with CONFIG_SECCOMP_FILTER, on amd64 or arm64; isolation = "process" can`,
+			namespace + `it needs seccomp (seccomp: ENOSYS): boot a kernel with CONFIG_SECCOMP_FILTER, on amd64 or arm64; isolation = "process" can`,
+			sandbox + `it needs seccomp (seccomp: ENOSYS): boot a kernel with CONFIG_SECCOMP_FILTER, on amd64 or arm64; isolation = "process" can`,
 		},
 		"a machine of another kind": {
 			func(m *machine) { m.filtered = false }, "",
-			namespace + `seccomp is missing (there is no filter for ` + runtime.GOARCH + `): boot a kernel with CONFIG_SECCOMP_FILTER, on amd64 or arm64; isolation = "process" can`,
-			sandbox + `seccomp is missing (there is no filter for ` + runtime.GOARCH + `): boot a kernel with CONFIG_SECCOMP_FILTER, on amd64 or arm64; isolation = "process" can`,
+			namespace + `it needs seccomp (there is no filter for ` + runtime.GOARCH + `): boot a kernel with CONFIG_SECCOMP_FILTER, on amd64 or arm64; isolation = "process" can`,
+			sandbox + `it needs seccomp (there is no filter for ` + runtime.GOARCH + `): boot a kernel with CONFIG_SECCOMP_FILTER, on amd64 or arm64; isolation = "process" can`,
 		},
 		"no pidfds": {
 			func(m *machine) { m.calls = map[string]error{"pidfd_open": errors.New("pidfd_open: ENOSYS")} },
-			`isolation = "process" cannot be had here: pidfd is missing (pidfd_open: ENOSYS): boot Linux 5.4 or newer`,
-			namespace + `pidfd is missing (pidfd_open: ENOSYS): boot Linux 5.4 or newer`,
-			sandbox + `pidfd is missing (pidfd_open: ENOSYS): boot Linux 5.4 or newer`,
+			`isolation = "process" cannot be had here: it needs pidfd (pidfd_open: ENOSYS): boot Linux 5.4 or newer`,
+			namespace + `it needs pidfd (pidfd_open: ENOSYS): boot Linux 5.4 or newer`,
+			sandbox + `it needs pidfd (pidfd_open: ENOSYS): boot Linux 5.4 or newer`,
 		},
 		"nothing that levels need": {
 			func(m *machine) {
@@ -157,7 +157,7 @@ func TestDiagnosis_SaysHowToGetWhatNoLevelNeeds(t *testing.T) {
 		"programs in memory": {func(m *machine) { m.memfd = errors.New("vm.memfd_noexec is 2") }, "vm.memfd_noexec is 2", "sysctl vm.memfd_noexec=1"},
 		"run_dir in memory": {
 			func(m *machine) { m.runDirTmpfs = errors.New("/srv is on a disk") }, "/srv is on a disk",
-			"leave run_dir out of [settings], or set it below /run",
+			"in [settings] set run_dir to a directory on a tmpfs: below /run where that is one, else below /dev/shm",
 		},
 	} {
 		d := diagnosed(c.take)

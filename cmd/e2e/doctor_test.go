@@ -37,7 +37,7 @@ idle_timeout = 60
 	d.start()
 	d.must("register", "open:alice")
 	d.want(200, "open", "alice", "/")
-	const missing = `cannot be had here: root is missing (uid 65534): run the daemon as root, as the unit of "ten install" does; isolation = "process" can`
+	const missing = `cannot be had here: it needs root (uid 65534): run the daemon as root, as the unit of "ten install" does; isolation = "process" can`
 	if log := d.output.String(); !strings.Contains(log, `isolation = \"namespace\" `+strings.ReplaceAll(missing, `"`, `\"`)) {
 		t.Errorf("the daemon does not say it:\n%s", log)
 	}

@@ -52,7 +52,7 @@ func TestDoctor_FailsWhenAServiceCannotRunHere(t *testing.T) {
 		t.Errorf("exit %d, %q", code, errs)
 	}
 	want := "\nservice strange cannot run here: isolation = \"sandbox\" cannot be had here: "
-	const missing = "runsc is missing (/none/runsc: no such file or directory): CGO_ENABLED=0 GOBIN=/usr/local/bin go install gvisor.dev/gvisor/runsc@"
+	const missing = "it needs runsc (/none/runsc: no such file or directory): CGO_ENABLED=0 GOBIN=/usr/local/bin go install gvisor.dev/gvisor/runsc@"
 	if !strings.Contains(out, want) || !strings.Contains(out, missing) || !strings.Contains(out, "\nsandbox    no\n") {
 		t.Errorf("%s", out)
 	}
