@@ -11,9 +11,9 @@ import (
 )
 
 // What a tenant holds is looked at while it is awake and has a quota, one tenant
-// at a time on the whole host. How soon again depends on what it cost: a walk
-// takes a fiftieth of the time at most, and one that finds nothing new is made
-// half as often the next time, down to a sixteenth.
+// at a time on the whole host. The file system is asked at every health check's
+// time. A walk takes a fiftieth of the time at most, and one that finds nothing
+// new is made half as often the next time, down to a sixteenth.
 const (
 	measureTime   = 30 * time.Second
 	measureCost   = 50
@@ -38,9 +38,9 @@ func isFull(used, quota int64, enforced bool) bool {
 }
 
 // nextMeasure is how long to wait after a measurement that took so long.
-func nextMeasure(base, last, took time.Duration, changed bool) time.Duration {
+func nextMeasure(base, last, took time.Duration, often bool) time.Duration {
 	next := base
-	if !changed {
+	if !often {
 		next = min(2*max(last, base), measureSlower*base)
 	}
 	return max(next, measureCost*took)
@@ -120,8 +120,9 @@ func (t *tenant) measure() {
 // measured draws the conclusions.
 func (t *tenant) measured(m *measured) {
 	l := t.life()
-	base, changed := t.h.Config().Settings.HealthCheckInterval, m.err == nil && m.usage.Bytes != l.hoard.used
-	l.hoard.interval = nextMeasure(base, l.hoard.interval, m.took, changed)
+	base := t.h.Config().Settings.HealthCheckInterval
+	often := m.err == nil && (m.usage.Method == storage.ByProject || m.usage.Bytes != l.hoard.used) // asking costs nothing, or there is news
+	l.hoard.interval = nextMeasure(base, l.hoard.interval, m.took, often)
 	defer t.arm(l.hoard.interval, dueMeasure)
 	if m.err != nil {
 		t.log().Warn().Err(m.err).Msg("cannot measure what a tenant holds")
