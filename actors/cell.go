@@ -65,6 +65,7 @@ type life struct {
 	limit     string // what its process ran into, "" = nothing
 	last      ended
 	hoard     hoard
+	hits      LimitHits
 }
 
 // view is an immutable copy of what others may see of a life.
@@ -86,6 +87,7 @@ type view struct {
 	limit     string
 	last      ended
 	hoard     hoard
+	hits      LimitHits
 }
 
 func newCell(s *service, record ledger.Tenant) *Cell {
@@ -141,7 +143,7 @@ func (c *Cell) publish() {
 	v := &view{
 		machine: l.machine, since: l.since, reason: l.reason, gen: l.gen, restarts: l.restarts,
 		retryAt: l.retryAt, waiting: len(l.waiters),
-		limit: l.limit, last: l.last, hoard: l.hoard,
+		limit: l.limit, last: l.last, hoard: l.hoard, hits: l.hits,
 	}
 	if l.process != nil {
 		v.pid, v.socket, v.port = l.process.Pid(), l.spec.Socket, l.spec.Port

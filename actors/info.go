@@ -14,6 +14,7 @@ type Info struct {
 	Since      time.Time
 	Health     string // healthy, degraded, unhealthy, unknown, failed
 	Limit      string // what its process ran into: oom, pids, quota; "" = nothing
+	Hits       LimitHits
 	Socket     string // path given to the tenant, "" when none
 	Port       int    // port given to the tenant, 0 when none
 	Listen     string // address it was found listening on, "" when not running

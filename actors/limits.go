@@ -48,14 +48,35 @@ func ending(config *conf.Service, s sandbox.Status) string {
 	return s.String() + ": " + limitText(config, s.Hit)
 }
 
+// LimitHits counts the limits that a tenant ran into since the daemon started.
+type LimitHits struct {
+	OOM, Pids, Quota uint64
+}
+
+// hit notes that the process ran into a limit; one that was noted is no news.
+func (l *life) hit(limit string) {
+	if l.limit == limit {
+		return
+	}
+	l.limit = limit
+	switch limit {
+	case string(sandbox.LimitMemory):
+		l.hits.OOM++
+	case string(sandbox.LimitPids):
+		l.hits.Pids++
+	case limitQuota:
+		l.hits.Quota++
+	}
+}
+
 // hitLimit: the tenant ran into a limit and lives on. It is said once in a
 // generation, in its log, in ours and wherever its state is shown.
 func (t *tenant) hitLimit(m *hit) {
 	l := t.life()
-	if l.gen != m.gen || l.process == nil || l.limit != "" {
+	if l.gen != m.gen || l.process == nil || l.limit == string(m.limit) {
 		return
 	}
-	l.limit = string(m.limit)
+	l.hit(string(m.limit))
 	text := fmt.Sprintf("%s: a fork was refused: it has all the processes and threads it may have (%s)", m.limit, limitText(t.cell.config(), m.limit))
 	t.note(text)
 	t.log().Warn().Str("limit", l.limit).Uint64("generation", l.gen).Msg(text)

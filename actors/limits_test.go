@@ -90,8 +90,8 @@ func TestLimits_OneThatIsHitIsToldWhereverItsStateIs(t *testing.T) {
 		}
 		hitting.end(sandbox.Status{Code: 1, Hit: sandbox.LimitPids})
 		synctest.Wait()
-		if info, _ := h.Info(alice()); info.Limit != "pids" || !strings.Contains(info.Reason, "pids_limit is 64") {
-			t.Errorf("after its end: %q, %q", info.Limit, info.Reason)
+		if info, _ := h.Info(alice()); info.Limit != "pids" || !strings.Contains(info.Reason, "pids_limit is 64") || info.Hits != (LimitHits{Pids: 1}) {
+			t.Errorf("after its end: %q, %q, %+v", info.Limit, info.Reason, info.Hits)
 		}
 	})
 }

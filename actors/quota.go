@@ -69,7 +69,7 @@ func (t *tenant) limitStorage() error {
 	}
 	l.hoard.used, l.hoard.full = usage.Bytes, isFull(usage.Bytes, quotaOf(config), l.hoard.enforced)
 	if l.hoard.full {
-		l.limit = limitQuota
+		l.hit(limitQuota)
 		return mendError{fmt.Errorf("cannot start %s: quota: %s: remove some of it from %s, or raise the quota", t.cell.name, t.holds(), dir)}
 	}
 	return nil
@@ -144,7 +144,7 @@ func (t *tenant) measured(m *measured) {
 // follows where the file system does not refuse writes by itself.
 func (t *tenant) filled() {
 	l := t.life()
-	l.limit = limitQuota
+	l.hit(limitQuota)
 	text := "quota: " + t.holds()
 	switch {
 	case l.hoard.enforced:

@@ -255,7 +255,8 @@ func (t *tenant) verdict(n *exitNews) Then {
 	if l.machine.State == Starting {
 		l.reason = "its process ended before it was ready: " + how
 	}
-	l.limit, l.last = string(n.status.Hit), ended{at: time.Now(), text: how}
+	l.hit(string(n.status.Hit))
+	l.last = ended{at: time.Now(), text: how}
 	t.note(l.reason)
 	restart := t.cell.config().Restart
 	switch {

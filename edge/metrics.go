@@ -126,6 +126,7 @@ var (
 	descQuota    = prometheus.NewDesc("tenement_instance_storage_quota_bytes", "Bytes that it may hold; 0 = no quota.", byID, nil)
 	descRatio    = prometheus.NewDesc("tenement_instance_storage_usage_ratio", "Bytes held of those allowed.", byID, nil)
 
+	descHits     = prometheus.NewDesc("tenement_instance_limit_hits_total", "Limits that the tenant ran into: oom, pids, quota.", append(byID, "limit"), nil)
 	descAnswers  = prometheus.NewDesc("tenement_responses_total", "Answers to visitors by class of status, those that the edge gave in a tenant's place as well; 0xx: the visitor left before.", append(byInstance, "class"), nil)
 	descIn       = prometheus.NewDesc("tenement_request_bytes_total", "Bytes of bodies and upgraded connections that came from visitors.", byInstance, nil)
 	descOut      = prometheus.NewDesc("tenement_response_bytes_total", "Bytes that went to visitors.", byInstance, nil)
@@ -188,6 +189,11 @@ func (c *collector) collectDoor(out chan<- prometheus.Metric, t actors.Info) {
 // collectState gives what the supervision tree and the disk say.
 func (c *collector) collectState(out chan<- prometheus.Metric, t actors.Info, used *int64) {
 	process, id := t.Name.Service, t.Name.ID
+	for limit, n := range map[string]uint64{"oom": t.Hits.OOM, "pids": t.Hits.Pids, "quota": t.Hits.Quota} {
+		if n > 0 {
+			out <- prometheus.MustNewConstMetric(descHits, prometheus.CounterValue, float64(n), process, id, limit)
+		}
+	}
 	out <- prometheus.MustNewConstMetric(descRestarts, prometheus.CounterValue, float64(t.Restarts), process, id)
 	out <- prometheus.MustNewConstMetric(descQuota, prometheus.GaugeValue, float64(t.QuotaBytes), process, id)
 	if used == nil {

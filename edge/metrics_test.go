@@ -41,7 +41,7 @@ func TestMetrics_NamesAndLabelsAreThoseOfTheContract(t *testing.T) {
 	m.Faults[actors.FaultTimeout].Add(2)
 	m.Upgrades.Add(4)
 	info := d.host.tenants[apiName("notes:alice")]
-	info.Requests, info.Restarts, info.QuotaBytes = 3, 6, 1000
+	info.Requests, info.Restarts, info.QuotaBytes, info.Hits = 3, 6, 1000, actors.LimitHits{OOM: 2, Quota: 1}
 	d.host.tenants[info.Name] = info
 	d.measured.Woken(apiName("notes:alice"), actors.Phases{Queue: time.Microsecond, Spawn: 4 * time.Millisecond, Ready: time.Minute})
 	got := scraped(t, d, "admin")
@@ -55,6 +55,8 @@ func TestMetrics_NamesAndLabelsAreThoseOfTheContract(t *testing.T) {
 		`tenement_request_duration_ms_bucket{instance="alice",process="notes",le="+Inf"}`: "3",
 		`tenement_request_duration_ms_sum` + alice:                                        "6033",
 		`tenement_request_duration_ms_count` + alice:                                      "3",
+		`tenement_instance_limit_hits_total{id="alice",limit="oom",process="notes"}`:      "2",
+		`tenement_instance_limit_hits_total{id="alice",limit="quota",process="notes"}`:    "1",
 		`tenement_instances_up`: "1",
 		`tenement_instance_restarts_total{id="alice",process="notes"}`:                     "6",
 		`tenement_instance_storage_bytes{id="alice",process="notes"}`:                      "0",
