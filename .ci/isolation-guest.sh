@@ -37,9 +37,9 @@ ask() {
 	local id=${1#*:} service=${1%:*}
 	curl -sS --max-time 300 -o "/tmp/body.$1" -w '%{http_code}' -H "Host: $id.$service.localhost" "http://127.0.0.1:8080$2" "${@:3}"
 }
-wants() { # STATUS TENANT PATH
+wants() { # STATUS TENANT PATH [ARGUMENTS OF CURL...]
 	local got
-	got=$(ask "$2" "$3") || true
+	got=$(ask "${@:2}") || true
 	[ "$got" = "$1" ] || { cat "/tmp/body.$2"; ten why "$2"; fail "$2$3: $got, want $1"; }
 }
 until_true() { # SECONDS COMMAND...
@@ -142,7 +142,7 @@ crowd() {
 	printf '%s\n' "${names[@]}" | xargs -P 4 -I {} bash -c 'code=$(ask {} /); [ "$code" = 200 ] || { echo "{}: $code"; exit 255; }'
 	[ "$(ten ps --json | python3 -c 'import json,sys; print(sum(i["id"].startswith("crowd:") and i["state"] == "running" for i in json.load(sys.stdin)))')" = 100 ] || fail "not all run"
 	echo "100 run after $SECONDS s; the daemon has $(awk '/VmRSS/{print $2}' "/proc/$(systemctl show -P MainPID ten)/status") KB"
-	for n in "${names[@]}"; do ten stop "$n" >/dev/null; done
+	printf '%s\n' "${names[@]}" | xargs -P 4 -n 1 ten stop >/dev/null
 	until_true 30 nothing_left
 }
 nothing_left() { leftovers >/root/after; cmp -s /root/before /root/after; }
@@ -200,6 +200,7 @@ again)
 	[ -z "$(members $unit)" ] || fail "processes: $(members $unit)"
 	[ ! -d $unit ] || fail "cgroups: $(find $unit -type d)"
 	! pgrep -f '^\./(character|notes|probe)' || fail "processes are left"
+	! ip -o link | grep -q tnm- || fail "links: $(ip -o link)"
 	! grep -q tenement /proc/self/mountinfo || fail "mounts: $(grep tenement /proc/self/mountinfo)"
 	step "isolation on a VPS: all held"
 	;;

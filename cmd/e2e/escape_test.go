@@ -54,7 +54,7 @@ var enclosures = []enclosure{
 // aim: root would have to enter the victim's file system, an enclosed victim can
 // make no keys, users differ, and limits need CAP_SYS_RESOURCE.
 var privateToAll = []string{
-	"own user", "limits of another's process",
+	"own user", "limits of another's process", "Unix socket of another",
 	"POSIX shared memory of another", "files in /tmp of another", "files in other writable places of another",
 	"keys of another, by /proc/keys", "keyring of another",
 }

@@ -91,12 +91,12 @@ func cram() {
 		dir := filepath.Dir(os.Getenv("SOCKET_PATH"))
 		var bytes, names int
 		f, err := os.Create(filepath.Join(dir, "crammed"))
-		for err == nil && bytes < 1<<30 {
+		for err == nil && bytes < 64<<20 {
 			var n int
 			n, err = f.Write(make([]byte, 64<<10))
 			bytes += n
 		}
-		for err = nil; err == nil && names < 200_000; names++ {
+		for err = nil; err == nil && names < 20_000; names++ {
 			f, err = os.Create(filepath.Join(dir, fmt.Sprint("crammed", names)))
 			f.Close()
 		}
