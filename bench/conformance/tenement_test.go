@@ -19,12 +19,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// shortfalls are the trials that tenement does not meet yet, by name, with the
-// reason. One that is met has to leave the list.
-var shortfalls = map[string]string{
-	"upgrade/the client ends its half": "both directions end together",
-}
-
 func TestTenement_KeepsToTheRFC(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -44,17 +38,11 @@ func TestTenement_KeepsToTheRFC(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, f := range found {
-		reason, short := shortfalls[name]
-		switch {
-		case f.wrong != "" && !short:
+		if f.wrong != "" {
 			t.Errorf("%s: %s\narrived %.300q\ngot     %.300q", name, f.wrong, f.outcome.arrival.raw, f.outcome.got)
-		case f.wrong == "" && short:
-			t.Errorf("%s is met: take it from the list (%s)", name, reason)
 		}
 	}
-	for name := range shortfalls {
-		if _, had := found[name]; !had {
-			t.Errorf("%s is no trial", name)
-		}
+	if len(found) < 300 {
+		t.Errorf("only %d trials were had", len(found))
 	}
 }

@@ -97,7 +97,9 @@ func (w *wire) perform(steps []step, patience time.Duration) (goesOnAfter bool) 
 				return w.stop(closes)
 			}
 		case s.end != goesOn:
-			return w.stop(s.end)
+			if !w.stop(s.end) {
+				return false
+			}
 		case s.every > 0:
 			if !w.drip(s) {
 				return true
