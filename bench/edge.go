@@ -8,6 +8,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"tenement/bench/peers"
 )
 
 // The bar of the edge's issue: against the better of nginx's two settings, and
@@ -54,6 +56,7 @@ type edgeBench struct {
 	rounds                 int
 	seconds                float64 // a turn
 	subjects               []*contender
+	tls                    *peers.Pair // nil = plain HTTP
 }
 
 func prepareEdge(b *bench) (*edgeBench, error) {

@@ -75,15 +75,27 @@ func pinned(core string) []string { return []string{"taskset", "-c", core} }
 
 // startTen runs ten with the backend as a tenant on the other core.
 func (e *edgeBench) startTen(dir string) (*contender, error) {
+	settings, port := "", 0
+	if e.tls != nil {
+		var err error
+		if settings, port, err = e.tenTLS(); err != nil {
+			return nil, err
+		}
+	}
 	p, err := peers.StartTen(peers.TenOptions{
-		Binary: e.ten, Dir: dir, Domain: "example.test", Wrap: pinned(proxyCore), Tenants: []string{"app:alice"},
+		Settings: settings, Port: port, Binary: e.ten, Dir: dir, Domain: "example.test", Wrap: pinned(proxyCore), Tenants: []string{"app:alice"},
 		Services: fmt.Sprintf("[service.app]\ncommand = %q\nlisten = \"fd\"\nisolation = \"process\"\napex = \"none\"\nidle_timeout = 0\n", "taskset -c "+outerCore+" "+e.backend),
 	})
 	if err != nil {
 		return nil, err
 	}
 	c := &contender{proxy: p}
-	if _, err := c.load(e, 1, 0.2, 10, 1); err != nil { // awake from here on
+	if e.tls == nil {
+		_, err = c.load(e, 1, 0.2, 10, 1) // awake from here on
+	} else {
+		_, err = c.h2load(e, protocols[0].flags, 1)
+	}
+	if err != nil {
 		return nil, errors.Join(err, c.stop())
 	}
 	return c, nil
@@ -114,7 +126,7 @@ func (e *edgeBench) withBackend(dir string, proxy func(socket string) (*peers.Pr
 func (e *edgeBench) peer(name string, tuned bool) func(dir string) (*contender, error) {
 	return func(dir string) (*contender, error) {
 		return e.withBackend(dir, func(socket string) (*peers.Proxy, error) {
-			return peers.Start(name, peers.Options{Dir: dir, Backend: socket, Wrap: pinned(proxyCore), Tuned: tuned})
+			return peers.Start(name, peers.Options{Dir: dir, Backend: socket, Wrap: pinned(proxyCore), Tuned: tuned, TLS: e.tls})
 		})
 	}
 }
@@ -126,7 +138,11 @@ func (e *edgeBench) startReverse(dir string) (*contender, error) {
 			return nil, err
 		}
 		p := &peers.Proxy{Name: goProxy, Address: address}
-		return p, p.Run(append(pinned(proxyCore), e.reverse, address, socket), os.Environ())
+		args := append(pinned(proxyCore), e.reverse, address, socket)
+		if e.tls != nil {
+			args = append(args, e.tls.Certificate, e.tls.Key)
+		}
+		return p, p.Run(args, os.Environ())
 	})
 }
 

@@ -12,9 +12,10 @@ import (
 
 // suites is what can be measured, by name.
 var suites = map[string]func(*bench) error{
-	"first":   first,
-	"edge":    edge,
-	"hostile": hostileSuite,
+	"first":    first,
+	"edge":     edge,
+	"edge-tls": edgeTLS,
+	"hostile":  hostileSuite,
 }
 
 // bench is one run: where it works, how thorough it is, and what it found.

@@ -51,7 +51,11 @@ func (r *report) Table() string {
 	}
 	for _, one := range r.Results {
 		if one.Subject == "" {
-			fmt.Fprintf(&b, "\n%s: %s (%s to %s), %s.", one.Name, short(float64(one.Value)), short(float64(one.Low)), short(float64(one.High)), strings.ToLower(one.Verdict()))
+			fmt.Fprintf(&b, "\n%s: %s (%s to %s)", one.Name, short(float64(one.Value)), short(float64(one.Low)), short(float64(one.High)))
+			if v := one.Verdict(); v != "" {
+				b.WriteString(", " + strings.ToLower(v))
+			}
+			b.WriteString(".")
 		}
 	}
 	return b.String() + "\n"

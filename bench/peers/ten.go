@@ -14,6 +14,7 @@ type TenOptions struct {
 	Dir      string // an empty directory of its own
 	Domain   string
 	Settings string   // lines of [settings] besides bind, data_dir and run_dir
+	Port     int      // where Settings has it listen; 0 = a free one by -p
 	Services string   // the [service.NAME] blocks
 	Tenants  []string // S:I, registered
 	Wrap     []string // what the command is run by
@@ -32,9 +33,13 @@ func StartTen(o TenOptions) (*Proxy, error) {
 		return nil, err
 	}
 	_, port, _ := net.SplitHostPort(address)
+	listen := []string{"-p", port}
+	if o.Port != 0 {
+		address, listen = fmt.Sprintf("127.0.0.1:%d", o.Port), nil
+	}
 	env := append(os.Environ(), "TENEMENT_CONFIG="+config)
 	p := &Proxy{Name: "tenement", Address: address}
-	command := append(append(append([]string{}, o.Wrap...), o.Binary, "serve", "-p", port, "-d", o.Domain), o.Flags...)
+	command := append(append(append([]string{}, o.Wrap...), o.Binary, "serve", "-d", o.Domain), append(listen, o.Flags...)...)
 	if err := p.Run(command, env); err != nil {
 		return nil, err
 	}
