@@ -83,7 +83,7 @@ func few() (some []topic) {
 func TestJudge_ACarelessProxyIsFoundOut(t *testing.T) {
 	t.Parallel()
 	some := few()
-	found, err := run(fake(t, careless), some, nil)
+	found, err := run(fake(t, careless), some, false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestJudge_ACarelessProxyIsFoundOut(t *testing.T) {
 func TestJudge_AClosedDoorIsFoundOut(t *testing.T) {
 	t.Parallel()
 	some := few()
-	found, err := run(fake(t, closed), some, nil)
+	found, err := run(fake(t, closed), some, false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ func main() {
 	}
 	out := flag.String("out", "", "file for the table; empty: only what is wrong is printed")
 	against := flag.String("against", "tenement,"+strings.Join(peers.Known, ","), "who is held to it")
+	warm := flag.Bool("second", false, "the trials come second on their connections")
 	part := flag.String("trial", "", "only trials whose topic/name contains this; their bytes are shown")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: go run ./bench/conformance [--out docs/conformance.md] [--against NAME,…] [--trial PART]")
@@ -29,7 +30,7 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	fail(compare(strings.Split(*against, ","), *part, *out))
+	fail(compare(strings.Split(*against, ","), *part, *out, *warm))
 }
 
 func fail(err error) {
@@ -40,7 +41,7 @@ func fail(err error) {
 }
 
 // compare runs the trials against each subject and writes the table.
-func compare(names []string, part, out string) error {
+func compare(names []string, part, out string, warm bool) error {
 	work, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return err
@@ -49,7 +50,7 @@ func compare(names []string, part, out string) error {
 	only := func(tp topic, t trial) bool { return strings.Contains(tp.name+"/"+t.name, part) }
 	var columns []column
 	for _, name := range names {
-		c, err := measure(name, work, only)
+		c, err := measure(name, work, warm, only)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -63,7 +64,7 @@ func compare(names []string, part, out string) error {
 }
 
 // measure starts a subject, has it tried, and ends it.
-func measure(name, work string, only func(topic, trial) bool) (c column, err error) {
+func measure(name, work string, warm bool, only func(topic, trial) bool) (c column, err error) {
 	dir := filepath.Join(work, name)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return c, err
@@ -81,7 +82,7 @@ func measure(name, work string, only func(topic, trial) bool) (c column, err err
 	if err != nil {
 		return c, err
 	}
-	found, err := run(s, topics, only)
+	found, err := run(s, topics, warm, only)
 	if stopped := s.stop(); err == nil {
 		err = stopped
 	}

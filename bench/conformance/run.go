@@ -14,8 +14,9 @@ type finding struct {
 	outcome outcome
 }
 
-// run has every trial with a subject, each at one of its doors.
-func run(s *subject, topics []topic, only func(topic, trial) bool) (findings, error) {
+// run has every trial with a subject, each at one of its doors; warm: as the
+// second request of a connection.
+func run(s *subject, topics []topic, warm bool, only func(topic, trial) bool) (findings, error) {
 	type job struct {
 		key string
 		t   trial
@@ -41,7 +42,11 @@ func run(s *subject, topics []topic, only func(topic, trial) bool) (findings, er
 	for _, topic := range topics {
 		for _, r := range topic.rules {
 			for _, t := range r.trials {
-				if (only == nil || only(topic, t)) && (s.ours() || !r.own) {
+				wanted := (only == nil || only(topic, t)) && (s.ours() || !r.own)
+				if warm && wanted {
+					t, wanted = t.warmed()
+				}
+				if wanted {
 					jobs <- job{topic.name + "/" + t.name, t}
 				}
 			}

@@ -30,19 +30,25 @@ func TestTenement_KeepsToTheRFC(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := run(s, topics, nil)
+	first, err := run(s, topics, false, nil)
+	if err != nil {
+		t.Error(err)
+	}
+	second, err := run(s, topics, true, nil)
+	if err != nil {
+		t.Error(err)
+	}
 	if err := s.stop(); err != nil {
 		t.Error(err)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, f := range found {
-		if f.wrong != "" {
-			t.Errorf("%s: %s\narrived %.300q\ngot     %.300q", name, f.wrong, f.outcome.arrival.raw, f.outcome.got)
+	for which, found := range map[string]findings{"first": first, "second": second} {
+		for name, f := range found {
+			if f.wrong != "" {
+				t.Errorf("%s, as the %s request: %s\narrived %.300q\ngot     %.300q", name, which, f.wrong, f.outcome.arrival.raw, f.outcome.got)
+			}
 		}
-	}
-	if len(found) < 300 {
-		t.Errorf("only %d trials were had", len(found))
+		if len(found) < 300 {
+			t.Errorf("only %d trials were had as %s requests", len(found), which)
+		}
 	}
 }

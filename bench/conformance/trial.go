@@ -51,6 +51,7 @@ type trial struct {
 	within time.Duration // until the end, with kind ended
 
 	status []int    // allowed to the proxy's or backend's final answer; nil = what kind implies
+	warm   bool     // it comes second on its connection
 	over   bool     // the connection has to end with it
 	times  int      // requests that arrive; 0 = one
 	body   string   // that arrived, or with relayed that the client got; "" = not looked at
@@ -138,6 +139,15 @@ func (t trial) lacks(s ...string) trial   { t.lack = s; return t }
 func (t trial) shows(s ...string) trial   { t.show = s; return t }
 func (t trial) hides(s ...string) trial   { t.hide = s; return t }
 func (t trial) ends() trial               { t.over = true; return t }
+
+// warmed is the trial as the second request of a connection, where a server may
+// read otherwise than at first. ok is false for those whose backend answers in a
+// way of its own: that is for the first.
+func (t trial) warmed() (second trial, ok bool) {
+	t.warm = true
+	t.client = append([]step{say(path("first")), await("seen")}, t.client...)
+	return t, len(t.reply.steps) == 0
+}
 
 // bare is the trial without its wishes for what the messages look like.
 func (t trial) bare() trial {
