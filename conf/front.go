@@ -34,7 +34,7 @@ var frontKeys = []key[Service]{
 	row("wake_page_after", seconds(0), 0, func(s *Service) *time.Duration { return &s.Front.WakePageAfter }),
 	row("error_pages", errorPages, nil, func(s *Service) *map[int]string { return &s.Front.ErrorPages }),
 	// Who visits is nobody's business until somebody needs to know.
-	row("access_log", share, 0, func(s *Service) *float64 { return &s.Front.AccessLog }),
+	row("access_log", number(0, 1, "parts of all requests"), 0, func(s *Service) *float64 { return &s.Front.AccessLog }),
 }
 
 // pageStatuses are those that the edge answers with in a tenant's place.
@@ -60,23 +60,4 @@ func errorPages(v value) (map[int]string, bool) {
 		pages[status] = file
 	}
 	return pages, all
-}
-
-// share reads a part of a whole: 0.1 is every tenth.
-func share(v value) (float64, bool) {
-	var n float64
-	switch raw := v.raw.(type) {
-	case int64:
-		n = float64(raw)
-	case float64:
-		n = raw
-	default:
-		v.wrong("a number from 0 to 1")
-		return 0, false
-	}
-	if !(n >= 0 && n <= 1) {
-		v.fail("must be from 0 (none) to 1 (all), not %s", decimal(n))
-		return 0, false
-	}
-	return n, true
 }

@@ -29,7 +29,10 @@ func (s *Server) note(x *exchange) {
 	if r.wanted = share > 0 && (share == 1 || rand.Float64() < share); !r.wanted {
 		return
 	}
-	r.remote = x.visitor(s.trusts).String()
+	r.remote = "unix"
+	if who := x.visitor(s.trusts); who.IsValid() {
+		r.remote = who.String()
+	}
 	r.host = x.host.name
 	r.target = x.path() // without a query: tokens stand there
 	eachChecked(x.headers, func(name, value []byte) {

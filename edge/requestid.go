@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
+	"strings"
 )
 
 // maxRequestID bounds an id that a trusted proxy gave.
@@ -22,10 +23,13 @@ func (id *requestID) make() { id.made = [2]uint64{rand.Uint64(), rand.Uint64()} 
 
 // take believes an id that is safe to repeat anywhere.
 func (id *requestID) take(value []byte) {
-	if len(value) <= maxRequestID && isToken(value) {
+	if len(value) > 0 && len(value) <= maxRequestID && !bytes.ContainsFunc(value, unsafeInID) {
 		id.given = bytes.Clone(value) // the header does not outlive the reading of a body
 	}
 }
+
+// unsafeInID: what a log, a shell or a page could take for more than text.
+func unsafeInID(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune("\"\\<>'`$,;", c) }
 
 // appendTo writes the id.
 func (id *requestID) appendTo(b []byte) []byte {
