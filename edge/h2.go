@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"crypto/tls"
 	"log"
 	"net"
 	"net/http"
@@ -36,7 +37,7 @@ func newH2Server(s *Server) *h2Server {
 	h := &h2Server{
 		base: &http.Server{MaxHeaderBytes: limits.MaxHeader, ErrorLog: log.New(debugLines{s.o.Log}, "", 0)},
 		h2: &http2.Server{
-			MaxConcurrentStreams: maxStreams, MaxUploadBufferPerStream: streamWindow, MaxUploadBufferPerConnection: connWindow,
+			MaxConcurrentStreams: maxStreams, MaxReadFrameSize: maxFrame, MaxUploadBufferPerStream: streamWindow, MaxUploadBufferPerConnection: connWindow,
 			IdleTimeout: limits.IdleTimeout, ReadIdleTimeout: pingAfter, PingTimeout: pingTimeout, WriteByteTimeout: limits.WriteTimeout,
 		},
 	}
@@ -64,7 +65,7 @@ func (s *Server) serveH2(c net.Conn) error {
 	outer := c.(*client)
 	outer.begun.Store(true)
 	var requests atomic.Int64
-	s.h2.h2.ServeConn(outer.Conn, &http2.ServeConnOpts{BaseConfig: s.h2.base, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.h2.h2.ServeConn(newH2Strict(outer.Conn.(*tls.Conn)), &http2.ServeConnOpts{BaseConfig: s.h2.base, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if requests.Add(1) == int64(s.o.Clients.RequestsPerConn) {
 			w.Header().Set("Connection", "close") // to the library: no more streams
 		}
