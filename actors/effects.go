@@ -346,12 +346,28 @@ func (t *tenant) clear() {
 	if l.askedAt != 0 {
 		patience = graceTime - time.Duration(stamp()-l.askedAt)
 	}
-	h, cell, gen, p := t.h, t.cell, l.gen, l.process
+	h, cell, gen, p, asked := t.h, t.cell, l.gen, l.process, l.askedAt != 0
 	go func() {
+		if !asked {
+			letFinish(cell)
+		}
 		p.Settle(patience)
 		result <- p.Release()
 		h.tell(cell, &gone{gen: gen})
 	}()
+}
+
+// lastWords is how long the workers of a process that died by itself may take to
+// answer those who are inside with them.
+const lastWords = 100 * time.Millisecond
+
+// letFinish leaves a tree whose main process died by itself alone while somebody
+// is inside, within limits: a request that a worker has taken is not torn from it.
+// Where nobody of the tree is left, the kernel tells those inside at once.
+func letFinish(c *Cell) {
+	for began := time.Now(); c.inflight.Load() > 0 && time.Since(began) < lastWords; {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // farewell forgets a process of which nothing is left.

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tenement/sandbox"
 )
 
 func TestTenant_StopIsSleepNow(t *testing.T) {
@@ -242,4 +244,39 @@ func TestTenant_AStartThatIsStoppedGivesItsSlotBackInTime(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		wantNoLeak(t, h, s)
 	})
+}
+
+// A worker that outlives its main process may answer who is inside with it; a
+// worker that does not is not waited for longer than that.
+func TestTenant_WorkersOfADeadProcessFinishWhatTheyHave(t *testing.T) {
+	for name, c := range map[string]struct{ inside, gone time.Duration }{
+		"an answer": {30 * time.Millisecond, 50 * time.Millisecond},
+		"none":      {time.Hour, lastWords + lastWords/10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
+				s.act("", behaviour{straggles: time.Hour})
+				register(t, h, alice())
+				if err := visit(t, h, alice()); err != nil {
+					t.Fatal(err)
+				}
+				door, died := h.Door("notes", "alice"), time.Now()
+				door.Enter()
+				time.AfterFunc(c.inside, door.Leave)
+				p := s.process("notes:alice")
+				p.end(sandbox.Status{Code: -1, Signal: 9})
+				synctest.Wait()
+				if p.releases() != 0 {
+					t.Error("its tree was taken away at once")
+				}
+				for p.releases() == 0 {
+					time.Sleep(time.Millisecond)
+				}
+				if took := time.Since(died); took > c.gone || took < min(c.inside, lastWords) {
+					t.Errorf("its tree was taken away after %v", took)
+				}
+				time.Sleep(c.inside)
+			})
+		})
+	}
 }
