@@ -58,8 +58,9 @@ func (t *tenant) limitStorage() error {
 	if err != nil && !errors.Is(err, storage.ErrNoQuota) {
 		t.log().Warn().Err(err).Msg("a tenant's quota is not enforced by the file system")
 	}
-	// Without an enclosure a tenant of root's is root, who may always write.
-	l.hoard.enforced = err == nil && config.StorageQuotaMB > 0 && config.Isolation != conf.IsolationProcess
+	// Without an enclosure a tenant of root's is root, who may always write; in
+	// gVisor it is another process that writes.
+	l.hoard.enforced = err == nil && config.StorageQuotaMB > 0 && config.Isolation == conf.IsolationNamespace
 	if !l.hoard.full || !t.stopsWhenFull() {
 		return nil
 	}
