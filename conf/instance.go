@@ -53,18 +53,21 @@ func Name(s string) (string, error) {
 	if len(s) == 0 || len(s) > maxName {
 		return "", fmt.Errorf("%q: %w: 1 to %d characters", clip(s), ErrName, maxName)
 	}
-	lower := []byte(s)
-	for i, c := range lower {
-		switch {
+	upper := false
+	for i := range len(s) {
+		switch c := s[i]; {
 		case 'A' <= c && c <= 'Z':
-			lower[i] = c + 'a' - 'A'
+			upper = true
 		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
-		case (c == '-' || c == '_') && i > 0 && i < len(lower)-1:
+		case (c == '-' || c == '_') && i > 0 && i < len(s)-1:
 		default:
 			return "", fmt.Errorf("%q: %w: only a-z, 0-9 and, inside, - and _", s, ErrName)
 		}
 	}
-	return string(lower), nil
+	if upper {
+		s = strings.ToLower(s)
+	}
+	return s, nil
 }
 
 // clip shortens what a stranger sent before it is quoted in an error.

@@ -31,7 +31,7 @@ func newCrowd(perAddress int, exempt func(netip.Addr) bool) *crowd {
 
 // join lets a client in. False: its address has all the connections it may have.
 func (c *crowd) join(v *client) bool {
-	v.place = c.place(remoteOf(v))
+	v.place = c.place(v.remote)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if v.place.IsValid() {

@@ -72,7 +72,7 @@ func TestCrowd_OneAddressHasOnlySoManyConnections(t *testing.T) {
 		visitor := l.comes(t, addr)
 		other := l.comes(t, "203.0.113.9")
 		next := accepts()
-		if got := remoteOf(next.(*client)); got.String() != "203.0.113.9" {
+		if got := next.(*client).remote; got.String() != "203.0.113.9" {
 			t.Errorf("%v was let in", got)
 		}
 		next.Close()

@@ -25,6 +25,8 @@ type client struct {
 
 	in       inlet
 	begun    atomic.Bool // it has said something
+	remote   netip.Addr  // where it comes from
+	named    namedHost   // what its last request called us
 	requests int         // that were taken over
 	sent     int64       // bytes
 
@@ -41,6 +43,7 @@ type client struct {
 
 func newClient(conn net.Conn, crowd *crowd, limits *conf.Clients) *client {
 	c := &client{Conn: conn, crowd: crowd, limits: limits}
+	c.remote = remoteOf(conn)
 	c.in.prepare(conn, limits)
 	return c
 }

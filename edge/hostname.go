@@ -8,6 +8,13 @@ import (
 	"strings"
 )
 
+// namedHost is a Host header that has been parsed. A client says the same one in
+// each request of a connection.
+type namedHost struct {
+	raw  []byte
+	host hostname
+}
+
 // errHost is wrapped by every refusal of a Host that no name could have.
 var errHost = errors.New("not a valid host")
 

@@ -22,8 +22,9 @@ type request struct {
 	method  []byte
 	target  []byte // origin form, or "*"
 	host    hostname
-	headers []byte // raw lines, without the request line
-	length  int64  // of the body: bytes, noBody or chunked
+	named   *namedHost // the one before it on the same connection; nil = none
+	headers []byte     // raw lines, without the request line
+	length  int64      // of the body: bytes, noBody or chunked
 	http10  bool
 	nom     nominated
 	upgrade []byte // the protocols that it would switch to, those that may be; nil = none
@@ -149,9 +150,16 @@ func (r *request) checkHost(hosts int, host []byte) error {
 	if hosts != 1 {
 		return &fault{400, strconv.Itoa(hosts) + " Host headers"}
 	}
+	if r.named != nil && r.named.host.name != "" && bytes.Equal(r.named.raw, host) {
+		r.host = r.named.host
+		return r.checkTarget()
+	}
 	var err error
 	if r.host, err = parseHost(string(host)); err != nil {
 		return &fault{400, err.Error()}
+	}
+	if r.named != nil {
+		r.named.raw, r.named.host = append(r.named.raw[:0], host...), r.host
 	}
 	return r.checkTarget()
 }

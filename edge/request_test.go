@@ -243,3 +243,17 @@ func TestRequest_MaxForwardsCountsDown(t *testing.T) {
 		t.Errorf("of a GET became %q", got)
 	}
 }
+
+// What is remembered of a connection's last request must not reach the next one.
+func TestRequest_ARememberedHostIsThatOfItsBytesOnly(t *testing.T) {
+	t.Parallel()
+	named := &namedHost{}
+	for range 2 {
+		for host, want := range map[string]string{"a.test": "a.test", "A.test": "a.test", "a.test:81": "a.test:81", "b.test": "b.test", "a.tes": "a.tes", "": "", "a/b": ""} {
+			r := request{method: []byte("GET"), target: []byte("/"), headers: []byte("Host: " + host + "\r\n"), named: named}
+			if err := r.check(&anyLimits); (err == nil) != (want != "") || err == nil && string(r.host.appendTo(nil)) != want {
+				t.Errorf("%q is %q, %v", host, r.host.appendTo(nil), err)
+			}
+		}
+	}
+}

@@ -322,7 +322,7 @@ func (s *Server) read(ctx *fasthttp.RequestCtx, x *exchange) *verdict {
 // admit checks a request that has been read, and changes nothing.
 func (s *Server) admit(x *exchange) *verdict {
 	x.id.make()
-	x.remote = remoteOf(x.client)
+	x.remote, x.named = x.client.remote, &x.client.named
 	x.trusted = s.trusts(x.remote)
 	x.secure = x.client.at.secured()
 	if m := string(x.method); m == "CONNECT" || m == "TRACE" { // which would show cookies to scripts
@@ -348,7 +348,7 @@ func (s *Server) receive(x *exchange) {
 }
 
 // remoteOf is the address at the other end; invalid for a Unix socket.
-func remoteOf(c *client) netip.Addr {
+func remoteOf(c net.Conn) netip.Addr {
 	if tcp, ok := c.RemoteAddr().(*net.TCPAddr); ok {
 		return tcp.AddrPort().Addr().Unmap()
 	}
