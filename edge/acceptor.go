@@ -196,7 +196,7 @@ func (a *acceptor) turnAway() {
 // dismiss reads what has come of a request, so that the answer is not lost with it.
 func dismiss(conn net.Conn, answer string) {
 	_ = conn.SetReadDeadline(time.Now().Add(firstPause))
-	_ = conn.SetWriteDeadline(time.Now().Add(2 * firstPause))
+	_ = conn.SetWriteDeadline(time.Now().Add(lingerTime)) // a new connection takes this much at once
 	_, _ = conn.Read(make([]byte, 4<<10))
 	_, _ = conn.Write([]byte(answer))
 	conn.Close()

@@ -145,7 +145,7 @@ func (s *sender) stop(x *exchange, u *upstream) bool {
 		<-s.done
 		x.ends = true
 	}
-	if s.fail != nil {
+	if s.fail != nil && !x.upload.done { // what the client has yet to send would be its next request
 		x.ends, x.client.lingers = true, true
 	}
 	return s.fail == nil
