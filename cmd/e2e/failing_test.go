@@ -303,7 +303,7 @@ func TestFailing_ZombiesAreReaped(t *testing.T) {
 	if max, _ := os.ReadFile("/proc/sys/kernel/pid_max"); len(strings.TrimSpace(string(max))) < 5 {
 		t.Skipf("pid_max is %s: no room for 10 000 zombies", max)
 	}
-	d := launch(t, setup{services: control + character("web", "zombies 5000", "listen = \"fd\"\nstartup_timeout = 60\nrequest_timeout = 60")})
+	d := launch(t, setup{services: control + character("web", "zombies 5000", "listen = \"fd\"\nstartup_timeout = 60\nrequest_timeout = 60\npids_limit = 6000")})
 	quiet := d.neighbour()
 	d.want(200, "web", "one", "/")
 	pid := d.instances()["web:one"].Pid

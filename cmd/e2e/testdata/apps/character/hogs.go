@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -28,6 +29,7 @@ func bomb(w http.ResponseWriter, r *http.Request) {
 		_, err := syscall.ForkExec("/bin/sleep", []string{"sleep", "600"}, &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}})
 		return err
 	}
+	spareThreads()
 	n := 0
 	err := fork()
 	for ; err == nil; err = fork() {
@@ -39,6 +41,22 @@ func bomb(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	fmt.Fprintf(w, "%d forks: %v", n, err)
+}
+
+// spareThreads makes those that Go may want while no thread can be made: it
+// aborts without.
+func spareThreads() {
+	var locked, used sync.WaitGroup
+	for range 16 {
+		locked.Add(1)
+		used.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			locked.Done()
+			locked.Wait() // each on a thread of its own
+		})
+	}
+	used.Wait()
 }
 
 // eat takes memory until there is no more.
