@@ -65,7 +65,7 @@ func TestRlimit_HoldsForEveryWayToStart(t *testing.T) {
 			s := withSocket(character(t, "showsLimits"))
 			s.Name, s.Listen, s.Limits.OpenFiles = "notes:"+string(listen), listen, 123
 			n := start(t, e, s)
-			if out := n.says("end"); !strings.Contains(out, "limits: Max open files 123 123 files") {
+			if out := n.says("\nend\n"); !strings.Contains(out, "limits: Max open files 123 123 files") {
 				t.Errorf("%s: %s", listen, out)
 			}
 		}
