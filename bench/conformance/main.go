@@ -19,7 +19,7 @@ func main() {
 	}
 	out := flag.String("out", "", "file for the table; empty: only what is wrong is printed")
 	against := flag.String("against", "tenement,"+strings.Join(peers.Known, ","), "who is held to it")
-	warm := flag.Bool("second", false, "the trials come second on their connections")
+	warm := flag.Bool("second", false, "print what is wrong with the trials as second requests of their connections; the table has both")
 	part := flag.String("trial", "", "only trials whose topic/name contains this; their bytes are shown")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: go run ./bench/conformance [--out docs/conformance.md] [--against NAME,…] [--trial PART]")
@@ -50,7 +50,7 @@ func compare(names []string, part, out string, warm bool) error {
 	only := func(tp topic, t trial) bool { return strings.Contains(tp.name+"/"+t.name, part) }
 	var columns []column
 	for _, name := range names {
-		c, err := measure(name, work, warm, only)
+		c, err := measure(name, work, []bool{!warm || out != "", warm || out != ""}, only)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -63,8 +63,9 @@ func compare(names []string, part, out string, warm bool) error {
 	return os.WriteFile(out, []byte(table(topics, columns)), 0o644)
 }
 
-// measure starts a subject, has it tried, and ends it.
-func measure(name, work string, warm bool, only func(topic, trial) bool) (c column, err error) {
+// measure starts a subject, has it tried, and ends it. passes: with the trials as
+// first requests, and as second ones.
+func measure(name, work string, passes []bool, only func(topic, trial) bool) (c column, err error) {
 	dir := filepath.Join(work, name)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return c, err
@@ -82,11 +83,17 @@ func measure(name, work string, warm bool, only func(topic, trial) bool) (c colu
 	if err != nil {
 		return c, err
 	}
-	found, err := run(s, topics, warm, only)
+	c = column{name: s.name, version: s.version}
+	if passes[0] {
+		c.found, err = run(s, topics, false, only)
+	}
+	if passes[1] && err == nil {
+		c.second, err = run(s, topics, true, only)
+	}
 	if stopped := s.stop(); err == nil {
 		err = stopped
 	}
-	return column{s.name, s.version, found}, err
+	return c, err
 }
 
 // What the trials expect of our configuration.

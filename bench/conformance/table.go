@@ -9,7 +9,11 @@ import (
 type column struct {
 	name, version string
 	found         findings
+	second        findings // the trials as second requests of their connections
 }
+
+// asSecond is the column of the second requests.
+func (c column) asSecond() column { return column{c.name, c.version, c.second, nil} }
 
 // total is what a column amounts to.
 type total struct {
@@ -53,6 +57,9 @@ func (c column) each(topics []topic, f func(topic, rule, trial, finding)) {
 // text lists what is wrong; all also shows the bytes.
 func (c column) text(topics []topic, all bool) string {
 	var b strings.Builder
+	if len(c.found) == 0 {
+		c = c.asSecond()
+	}
 	n := c.total(topics)
 	fmt.Fprintf(&b, "%s %s: %d trials; %d must-reject requests forwarded, %d with ambiguous bytes at the backend, %d controls broken, %d other deviations\n",
 		c.name, c.version, n.trials, n.forwarded, n.ambiguous, n.broken, n.other)
@@ -97,16 +104,21 @@ func summary(b *strings.Builder, topics []topic, columns []column) {
 		}
 		b.WriteString("\n")
 	}
-	count := func(name string, pick func(total) int) {
-		row(name, func(c column) string { return fmt.Sprint(pick(c.total(topics))) })
-	}
 	row("", func(c column) string { return strings.TrimSpace(c.name + " " + c.version) })
 	row("---", func(column) string { return "---" })
-	count("trials", func(t total) int { return t.trials })
-	count("must-reject requests forwarded", func(t total) int { return t.forwarded })
-	count("trials with ambiguous bytes at the backend", func(t total) int { return t.ambiguous })
-	count("controls broken", func(t total) int { return t.broken })
-	count("other deviations", func(t total) int { return t.other })
+	for _, which := range []struct {
+		suffix string
+		of     func(column) column
+	}{{"", func(c column) column { return c }}, {", as second requests of a connection", column.asSecond}} {
+		count := func(name string, pick func(total) int) {
+			row(name+which.suffix, func(c column) string { return fmt.Sprint(pick(which.of(c).total(topics))) })
+		}
+		count("trials", func(t total) int { return t.trials })
+		count("must-reject requests forwarded", func(t total) int { return t.forwarded })
+		count("with ambiguous bytes at the backend", func(t total) int { return t.ambiguous })
+		count("controls broken", func(t total) int { return t.broken })
+		count("other deviations", func(t total) int { return t.other })
+	}
 }
 
 func (r rule) write(b *strings.Builder, tp topic, columns []column) {

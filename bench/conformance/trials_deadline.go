@@ -43,7 +43,7 @@ var deadlines = topic{"deadlines and limits", []rule{
 		own: true, trials: []trial{
 			slow("nothing is said"),
 			slow("only empty lines", say("\r\n\r\n")),
-			slow("nothing after an answer", say(get+"\r\n")).shows("seen"),
+			slow("nothing after an answer", say(path("idle"))).shows("seen"),
 		}},
 	{quote: "a hundred fields are more than a browser behind four proxies sends; who sends more gets a 431.", own: true,
 		trials: []trial{
