@@ -28,8 +28,8 @@ func careless(c net.Conn, backend string) {
 
 // closed is a proxy that refuses everything, politely.
 func closed(c net.Conn, _ string) {
-	_ = c.SetDeadline(time.Now().Add(lull))
-	_, _ = c.Read(make([]byte, 1<<16))
+	_ = c.SetReadDeadline(time.Now().Add(lull))
+	_, _ = c.Read(make([]byte, 4<<20)) // all of it, or the reset of what is unread overtakes the answer
 	_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 	c.Close()
 }
