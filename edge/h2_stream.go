@@ -23,6 +23,7 @@ type h2Stream struct {
 	r    *http.Request
 	rc   *http.ResponseController
 	in   []byte // of the request, still to be read
+	buf  []byte // of a piece of the body; nil before the first
 	body bool   // there is more of it in r.Body
 	answerWriter
 
@@ -98,20 +99,22 @@ func (s *h2Stream) Read(p []byte) (int, error) {
 
 // more reads a piece of the body, framed as the head said.
 func (s *h2Stream) more() error {
-	b := make([]byte, chunkRoom+bodyPiece+2)
-	n, err := s.r.Body.Read(b[chunkRoom : chunkRoom+bodyPiece])
+	if s.buf == nil {
+		s.buf = make([]byte, chunkRoom+bodyPiece+2)
+	}
+	n, err := s.r.Body.Read(s.buf[chunkRoom : chunkRoom+bodyPiece])
 	length := s.r.ContentLength
 	if length < 0 {
 		length = chunked
 	}
 	if n > 0 {
-		s.in = frame(b, n, length)
+		s.in = frame(s.buf, n, length)
 	}
 	switch {
 	case err == io.EOF:
 		s.body = false
 		if length == chunked {
-			s.in = s.lastChunk(s.in)
+			s.in = s.lastChunk(bytes.Clone(s.in)) // which may end where the buffer does
 		}
 		if len(s.in) == 0 {
 			return io.EOF

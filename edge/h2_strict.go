@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"crypto/tls"
 	"encoding/binary"
 	"io"
 	"net"
@@ -22,19 +21,13 @@ import (
 // Nothing is held back for longer than a frame, none of them larger than the
 // 16 KB that we announce.
 type h2Strict struct {
-	tlsConn
+	net.Conn
 	out    []byte // for the library
 	pass   int64  // bytes of a payload that go through as they are
 	header [frameHeader]byte
 	buf    []byte
 	fields *hpack.Decoder // in step with the library's; nil after an error, which ends the connection
 	bad    bool           // of the field section that is being read
-}
-
-// tlsConn is what the library asks of a connection; *tls.Conn is one.
-type tlsConn interface {
-	net.Conn
-	ConnectionState() tls.ConnectionState
 }
 
 const (
@@ -49,8 +42,8 @@ const (
 // lower-case in HTTP/2.
 var malformedField = []byte{0x00, 0x01, 'X', 0x00}
 
-func newH2Strict(c tlsConn) *h2Strict {
-	s := &h2Strict{tlsConn: c, pass: int64(len(http2.ClientPreface))}
+func newH2Strict(c net.Conn) *h2Strict {
+	s := &h2Strict{Conn: c, pass: int64(len(http2.ClientPreface))}
 	s.fields = hpack.NewDecoder(tableSize, func(f hpack.HeaderField) { s.bad = s.bad || connectionSpecific(f) })
 	s.fields.SetMaxStringLength(maxFrame)
 	return s
@@ -79,14 +72,14 @@ func (s *h2Strict) Read(p []byte) (int, error) {
 		s.out = s.out[n:]
 		return n, nil
 	}
-	n, err := s.tlsConn.Read(p[:min(int64(len(p)), s.pass)])
+	n, err := s.Conn.Read(p[:min(int64(len(p)), s.pass)])
 	s.pass -= int64(n)
 	return n, err
 }
 
 // next reads a frame's header, and its payload if that has to be looked at.
 func (s *h2Strict) next() error {
-	if _, err := io.ReadFull(s.tlsConn, s.header[:]); err != nil {
+	if _, err := io.ReadFull(s.Conn, s.header[:]); err != nil {
 		return err
 	}
 	length := int(binary.BigEndian.Uint32(s.header[:]) >> 8)
@@ -99,7 +92,7 @@ func (s *h2Strict) next() error {
 	}
 	s.buf = append(append(s.buf[:0], s.header[:]...), make([]byte, length)...)
 	payload := s.buf[frameHeader:]
-	if _, err := io.ReadFull(s.tlsConn, payload); err != nil {
+	if _, err := io.ReadFull(s.Conn, payload); err != nil {
 		return err
 	}
 	if kind == http2.FrameSettings {

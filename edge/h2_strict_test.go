@@ -2,7 +2,6 @@ package edge
 
 import (
 	"bytes"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -21,8 +20,7 @@ type said struct {
 	r io.Reader
 }
 
-func (s said) Read(p []byte) (int, error)         { return s.r.Read(p) }
-func (said) ConnectionState() tls.ConnectionState { return tls.ConnectionState{} }
+func (s said) Read(p []byte) (int, error) { return s.r.Read(p) }
 
 // h2Frames is what a client sends, made frame by frame.
 type h2Frames struct {

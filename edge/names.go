@@ -66,3 +66,14 @@ func wildcardsOf(config *conf.Config, domain string) []string {
 	}
 	return all
 }
+
+// routeTo is routeFor with this server's configuration and customers' domains.
+func (s *Server) routeTo(h hostname, path string) route {
+	r := routeFor(&s.o.Host.Config().Routing, s.domain, h, path)
+	if r.to == toNobody {
+		if name, ok := s.o.Host.Domain(h.name); ok {
+			return route{to: toTenant, name: name}
+		}
+	}
+	return r
+}

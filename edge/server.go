@@ -173,7 +173,7 @@ func (s *Server) first(ctx *fasthttp.RequestCtx) bool {
 		s.refuse(ctx, x, v)
 		return false
 	}
-	if at := x.client.at; at.httpsPort != 0 {
+	if at := &x.client.at; at.httpsPort != 0 {
 		if r, ok := at.challenge(x); ok {
 			s.reply(ctx, x, s.base, "", r)
 		} else {
@@ -231,16 +231,6 @@ func (s *Server) route(x *exchange) route {
 		}
 	}
 	return s.routeTo(x.host, path)
-}
-
-func (s *Server) routeTo(h hostname, path string) route {
-	r := routeFor(&s.o.Host.Config().Routing, s.domain, h, path)
-	if r.to == toNobody {
-		if name, ok := s.o.Host.Domain(h.name); ok {
-			return route{to: toTenant, name: name}
-		}
-	}
-	return r
 }
 
 // refuse answers with the edge's own words. A body that nobody took ends the

@@ -47,7 +47,7 @@ func newTestCA(t testing.TB) *testCA {
 	}
 	a := &testCA{t: t, dir: t.TempDir(), key: key, pool: x509.NewCertPool(), cert: &x509.Certificate{
 		SerialNumber: big.NewInt(serial.Add(1)), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(90 * 24 * time.Hour),
 	}}
 	der, err := x509.CreateCertificate(rand.Reader, a.cert, a.cert, key.Public(), key)
 	if err == nil {
@@ -72,7 +72,7 @@ func (a *testCA) write(name string, private crypto.Signer, names ...string) conf
 		return ip != nil
 	})
 	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(serial.Add(1)), DNSNames: names, IPAddresses: addresses, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(serial.Add(1)), DNSNames: names, IPAddresses: addresses, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(90 * 24 * time.Hour),
 	}, a.cert, private.Public(), a.key)
 	if err != nil {
 		a.t.Fatal(err)

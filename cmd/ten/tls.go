@@ -68,9 +68,13 @@ func (f serveFlags) listenOptions(config *conf.Config, t conf.TLS, passed []pass
 
 // openTLS makes the certificates ready, if there is TLS; closeTLS ends that.
 func (d *daemon) openTLS(o daemonOptions) (err error) {
-	if !o.listen.tls {
-		return nil
+	if o.listen.tls {
+		d.tls, err = edge.NewTLS(tlsOptions(o))
 	}
+	return err
+}
+
+func tlsOptions(o daemonOptions) edge.TLSOptions {
 	t := edge.TLSOptions{
 		Certificates: o.tls.Certificates, Domain: o.domain, HTTPSPort: o.tls.HTTPSPort, HTTPPort: o.tls.HTTPPort, Log: o.log,
 	}
@@ -80,8 +84,7 @@ func (d *daemon) openTLS(o daemonOptions) (err error) {
 			Hook: o.tls.DNSHook, HookTimeout: o.tls.DNSHookTimeout, WeeklyBudget: o.tls.ACMEWeeklyBudget,
 		}
 	}
-	d.tls, err = edge.NewTLS(t)
-	return err
+	return t
 }
 
 func (d *daemon) closeTLS() {

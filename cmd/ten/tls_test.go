@@ -14,12 +14,14 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"tenement/conf"
+	"tenement/edge"
 )
 
 func TestServe_TheFlagsWinOverTheFile(t *testing.T) {
@@ -68,6 +70,24 @@ func TestServe_WhatCouldGetNoCertificateIsRefused(t *testing.T) {
 	w.wants(1, "", "Error: TLS needs certificates: set tls.certificates, or leave out tls.acme = false", "serve", "--tls")
 	w.write(conf.FileName, "[settings.tls]\nacme_ca_root = '/nowhere.pem'\n"+worldConfig)
 	w.wants(1, "", "Error: cannot read tls.acme_ca_root: open /nowhere.pem", "serve", "--tls", "--email", "a@b.org", "-d", "example.com", "-p", "0", "--bind", "127.0.0.1")
+}
+
+func TestServe_WhatTheFileSaysOfACMEReachesTheEdge(t *testing.T) {
+	o := daemonOptions{domain: "example.com", tls: conf.TLS{
+		ACME: true, ACMEEmail: "a@b.org", ACMEDirectory: "https://ca.test/", ACMECARoot: "/root.pem", ACMEWeeklyBudget: 7, CacheDir: "/acme",
+		DNSHook: []string{"/dns"}, DNSHookTimeout: time.Minute, Staging: true, HTTPSPort: 443, HTTPPort: 80,
+	}}
+	got := tlsOptions(o)
+	want := edge.ACMEOptions{
+		Directory: "https://ca.test/", Staging: true, RootFile: "/root.pem", Email: "a@b.org", Dir: "/acme", Hook: []string{"/dns"}, HookTimeout: time.Minute, WeeklyBudget: 7,
+	}
+	if got.Domain != "example.com" || got.HTTPSPort != 443 || got.HTTPPort != 80 || !reflect.DeepEqual(*got.ACME, want) {
+		t.Errorf("%+v, %+v", got, *got.ACME)
+	}
+	o.tls.ACME = false
+	if got := tlsOptions(o); got.ACME != nil {
+		t.Errorf("with acme = false: %+v", got.ACME)
+	}
 }
 
 // certificate writes site.pem and site.key for names, and gives who trusts it.
