@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -137,6 +138,58 @@ func (s *sheet) compare(t *testing.T, path string) {
 	if wrong := differences(string(text), s.render()); len(wrong) > 0 {
 		t.Errorf("%s is out of date: go test ./cmd/e2e -run TestEscape -update\n%s", path, strings.Join(wrong, "\n"))
 	}
+}
+
+// The README has the sums, between these.
+const (
+	readmeBegin = "<!-- escape suite -->\n"
+	readmeEnd   = "<!-- /escape suite -->\n"
+)
+
+// compareReadme holds the README's sums to what was found, or writes them. Where
+// not everything was tried, or root has other doors, there is nothing to compare.
+func (s *sheet) compareReadme(t *testing.T, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, begins := strings.Cut(string(text), readmeBegin)
+	stated, after, ends := strings.Cut(rest, readmeEnd)
+	if !begins || !ends {
+		t.Fatalf("%s has no place for the sums of the escape suite", path)
+	}
+	sums, whole := s.sums()
+	if *update {
+		if err := os.WriteFile(path, []byte(before+readmeBegin+sums+readmeEnd+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	sheet, err := os.ReadFile(filepath.Join(repo, "docs", "isolation.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if whole && strings.Contains(string(sheet), "\nLinux "+kernelRelease()+".") && stated != sums {
+		t.Errorf("%s is out of date: go test ./cmd/e2e -run TestEscape -update\n%s", path, sums)
+	}
+}
+
+// sums is how many attempts work for whom, and whether everybody tried.
+func (s *sheet) sums() (table string, whole bool) {
+	shown := s.shown()
+	row, whole := "|", true
+	for _, attacker := range attackers {
+		open := 0
+		for _, name := range shown {
+			if s.cell(attacker, name) == "open" {
+				open++
+			}
+		}
+		row += fmt.Sprintf(" %d |", open)
+		whole = whole && s.columns[attacker] != nil
+	}
+	return "| root beside it | `process` | bubblewrap, its manual's command line | `namespace` | `sandbox` |\n|---|---|---|---|---|\n" + row + "\n", whole
 }
 
 // differences lists the lines that differ, but for cells that were not tried.

@@ -92,6 +92,7 @@ func TestEscape_NothingGetsOut(t *testing.T) {
 		return
 	}
 	sheet.compare(t, filepath.Join(repo, "docs", "isolation.md"))
+	sheet.compareReadme(t, filepath.Join(repo, "README.md"))
 }
 
 // fromBubblewrap runs the probe as an ordinary user behind the command line of
