@@ -91,7 +91,10 @@ func (e *edgeBench) startTen(dir string) (*contender, error) {
 	}
 	c := &contender{proxy: p}
 	if e.tls == nil {
-		_, err = c.load(e, 1, 0.2, 10, 1) // awake from here on
+		var run loaded
+		if run, err = c.load(e, 1, 2, 10, 1); err == nil && run.requests == 0 { // awake from here on
+			err = errors.New("its tenant does not wake")
+		}
 	} else {
 		_, err = c.h2load(e, protocols[0].flags, 1)
 	}
@@ -172,8 +175,8 @@ func (c *contender) load(e *edgeBench, connections int, seconds, rate float64, s
 	}
 	run, err := parseLoad(line)
 	run.cpu = after - before
-	if err == nil && run.requests == 0 {
-		err = fmt.Errorf("%s answered nothing: %q", c.name, line)
+	if run.requests == 0 {
+		run.errors++ // nothing in all the time is a failure, and no reason to stop
 	}
 	return run, err
 }
