@@ -398,9 +398,7 @@ func TestVisit_APanicEndsOneRequestOnly(t *testing.T) {
 	d := w.host.door("notes:alice")
 	d.Open(&actors.Way{Generation: 1, Conns: io.NopCloser(nil)}) // no pool of ours
 	w.ask("GET", "GET / HTTP/1.1\r\n"+toAlice+"\r\n").wants(t, 500, "Internal server error")
-	if d.Inflight() != 0 {
-		t.Error("the door was not left")
-	}
+	eventually(t, "the door is left", func() bool { return d.Inflight() == 0 })
 	d.Open(w.host.way(2, saying(t, "fine")))
 	w.ask("GET", "GET / HTTP/1.1\r\n"+toAlice+"\r\n").wants(t, 200, "fine")
 	if !strings.Contains(w.log.String(), "visit.go") {

@@ -78,9 +78,7 @@ func TestWarm_WhoReadsARequestMakesNoDifference(t *testing.T) {
 			}
 		}
 	}
-	if d.Inflight() != 0 {
-		t.Errorf("%d inside", d.Inflight())
-	}
+	eventually(t, "the door is left", func() bool { return d.Inflight() == 0 })
 }
 
 func TestWarm_APanicEndsOneRequestOnly(t *testing.T) {
@@ -94,9 +92,7 @@ func TestWarm_APanicEndsOneRequestOnly(t *testing.T) {
 	v.get("/")
 	v.hear("GET").wants(t, 500, "Internal server error")
 	v.ends()
-	if d.Inflight() != 0 {
-		t.Error("the door was not left")
-	}
+	eventually(t, "the door is left", func() bool { return d.Inflight() == 0 })
 }
 
 func TestWarm_WhoIdlesIsLeftAtItsTimeAndAtTheServersEnd(t *testing.T) {
