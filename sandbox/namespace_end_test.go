@@ -160,7 +160,12 @@ func TestNamespace_LeavesNothing(t *testing.T) {
 	run(3)
 	before := counted(t, e)
 	run(leakStarts)
-	eventually(t, "everything to be as before", func() bool { return slices.Equal(counted(t, e), before) })
+	var now []string
+	for end := time.Now().Add(6 * patience); !slices.Equal(now, before); time.Sleep(10 * time.Millisecond) {
+		if now = counted(t, e); time.Now().After(end) {
+			t.Fatalf("%v are left, there were %v", now, before)
+		}
+	}
 }
 
 // leakStarts is how many tenants the leak test runs one after another.
