@@ -7,7 +7,7 @@ export TENEMENT_CONFIG=/srv/app/tenement.toml RUNTIME_DIRECTORY=/run/tenement
 unit=/sys/fs/cgroup/system.slice/ten.service
 step() { echo "--- $* (${SECONDS} s)"; }
 fail() { echo "FAILED: $*" >&2; exit 1; }
-trap 'rc=$?; [ $rc = 0 ] || { journalctl -u ten -n 20 --no-pager | cut -c1-400; ten ps; systemctl stop ten; }; exit $rc' EXIT
+trap 'rc=$?; [ $rc = 0 ] || { cat /root/left 2>/dev/null || true; journalctl -u ten -n 20 --no-pager | cut -c1-400; ten ps; systemctl stop ten; }; exit $rc' EXIT
 
 configure() {
 	chmod 700 /srv/app
@@ -54,11 +54,11 @@ members() { [ ! -d "$1" ] || find "$1" -name cgroup.procs -exec cat {} +; }
 
 # leftovers prints what tenants could leave behind on the machine.
 leftovers() {
-	find $unit -mindepth 1 -type d 2>/dev/null | grep -v '/supervisor$\|/daemon$\|/leaf$' | wc -l | sed 's/^/cgroups /'
-	find /proc/[0-9]*/ns/mnt /proc/[0-9]*/ns/pid -printf '%l\n' 2>/dev/null | sort -u | wc -l | sed 's/^/namespaces /'
+	{ find $unit -mindepth 1 -type d 2>/dev/null || true; } | grep -v '/supervisor$\|/daemon$\|/leaf$' | wc -l | sed 's/^/cgroups /'
+	{ find /proc/[0-9]*/ns/mnt /proc/[0-9]*/ns/pid -printf '%l\n' 2>/dev/null || true; } | sort -u | wc -l | sed 's/^/namespaces /'
 	wc -l </proc/self/mountinfo | sed 's/^/mounts /'
 	pgrep -c -f '^\./(character|notes|probe)' | sed 's/^/processes /' || true
-	find /run/tenement/t ! -type d 2>/dev/null | wc -l | sed 's/^/files /'
+	{ find /run/tenement/t ! -type d 2>/dev/null || true; } | wc -l | sed 's/^/files /'
 }
 
 memory() {
@@ -134,6 +134,7 @@ crowd() {
 	step "100 tenants start and stop, nothing is left"
 	wants 200 crowd:first /
 	ten stop crowd:first
+	sleep 3 # what went before is over
 	leftovers >/root/before
 	local names=() n
 	for n in $(seq 100); do names+=("crowd:t$n"); done
@@ -145,7 +146,7 @@ crowd() {
 	printf '%s\n' "${names[@]}" | xargs -P 4 -n 1 ten stop >/dev/null
 	until_true 30 nothing_left
 }
-nothing_left() { leftovers >/root/after; cmp -s /root/before /root/after; }
+nothing_left() { leftovers >/root/after; diff /root/before /root/after >/root/left; }
 
 # Only what concerns the machine itself: the rest has no targets here.
 probes() {
