@@ -60,7 +60,7 @@ func (e *Engine) cloneMapped(fd int, m mapping) (*clone, error) {
 		return nil, err
 	}
 	err = unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, &unix.MountAttr{
-		Attr_set: readOnly | unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(users.Fd()),
+		Attr_set: readOnly | unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(users.Fd()), Propagation: unix.MS_PRIVATE,
 	})
 	if err != nil {
 		unix.Close(tree)

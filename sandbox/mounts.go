@@ -101,7 +101,9 @@ func cloneOpen(fd int, path, at string, attributes uint64) (clone, error) {
 	if err != nil {
 		return clone{}, fmt.Errorf("cannot mount %q: %w", path, err)
 	}
-	err = unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &unix.MountAttr{Attr_set: attributes})
+	// Private: systemd shares the host's mounts, and what a tenant's view has below
+	// a clone of one of them would appear on the host as well.
+	err = unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &unix.MountAttr{Attr_set: attributes, Propagation: unix.MS_PRIVATE})
 	if err != nil {
 		unix.Close(tree)
 		return clone{}, fmt.Errorf("cannot restrict the mount of %q: %w", path, err)
