@@ -181,6 +181,7 @@ func TestHostile_LinksLeadNowhere(t *testing.T) {
 	for _, level := range levels {
 		t.Run(level, func(t *testing.T) {
 			t.Parallel()
+			needsLevel(t, level)
 			d := prepare(t, setup{})
 			folder := filepath.Join(d.dir, "precious")
 			file := filepath.Join(folder, "file")
