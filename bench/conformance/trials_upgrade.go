@@ -13,11 +13,11 @@ func switched(k kind, name string, request string, backend []step, client ...ste
 var upgrades = topic{"upgrade", []rule{
 	{cite: "RFC 9110, 7.8", quote: "The “Upgrade” header field is intended to provide a simple mechanism for transitioning from HTTP/1.1 to some other protocol on the same connection.",
 		trials: []trial{
-			switched(relayed, "bytes in both directions", wantsSocket, []step{say(switches), await("ping"), say("pong"), hangUp()}, await("101"), say("ping"), await("pong")).
+			switched(relayed, "bytes in both directions", wantsSocket, []step{say(switches), await("ping"), say("pong"), hangUp()}, await("HTTP/1.1 101 "), say("ping"), await("pong")).
 				sees("Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==").shows("Upgrade: websocket", "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "pong"),
 			switched(relayed, "bytes behind the 101 in one write", wantsSocket, []step{say(switches + "at once"), pause(4 * lull), hangUp()}, await("at once")).shows("at once"),
 			switched(relayed, "the backend speaks first", wantsSocket, []step{say(switches), pause(lull), say("hello"), hangUp()}, await("hello")).shows("hello"),
-			switched(relayed, "bytes of any value", wantsSocket, []step{say(switches), await("\x00\xff\r\n\r\n"), say("\x80\x00\xff"), hangUp()}, await("101"), say("\x00\xff\r\n\r\n"), await("\x80\x00\xff")).shows("\x80\x00\xff"),
+			switched(relayed, "bytes of any value", wantsSocket, []step{say(switches), await("\x00\xff\r\n\r\n"), say("\x80\x00\xff"), hangUp()}, await("HTTP/1.1 101 "), say("\x00\xff\r\n\r\n"), await("\x80\x00\xff")).shows("\x80\x00\xff"),
 			switched(relayed, "another protocol", get+"Connection: upgrade\r\nUpgrade: tenement-test/1\r\n\r\n", []step{say("HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: tenement-test/1\r\n\r\nraw"), pause(4 * lull), hangUp()}, await("raw")).shows("raw"),
 			switched(relayed, "Connection in a list", get+"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n", []step{say(switches + "raw"), pause(4 * lull), hangUp()}, await("raw")).shows("raw"),
 		}},
@@ -45,7 +45,7 @@ var upgrades = topic{"upgrade", []rule{
 		}},
 	{quote: "who has ended one direction may still hear in the other, as on any connection.",
 		trials: []trial{
-			switched(relayed, "the client ends its half", wantsSocket, []step{say(switches), await("bye"), pause(2 * lull), say("late"), hangUp()}, await("101"), say("bye"), finish(), await("late")).shows("late"),
+			switched(relayed, "the client ends its half", wantsSocket, []step{say(switches), await("bye"), pause(2 * lull), say("late"), hangUp()}, await("HTTP/1.1 101 "), say("bye"), finish(), await("late")).shows("late"),
 		}},
 	{quote: "a body before the switch is a body first: what follows its end is the protocol's, and only then.",
 		trials: []trial{
