@@ -158,14 +158,31 @@ func TestNamespace_LeavesNothing(t *testing.T) {
 		}
 	}
 	run(3)
-	before := counted(t, e)
+	before := settled(t, e)
 	run(leakStarts)
 	var now []string
-	for end := time.Now().Add(6 * patience); !slices.Equal(now, before); time.Sleep(10 * time.Millisecond) {
-		if now = counted(t, e); time.Now().After(end) {
+	for end := time.Now().Add(6 * patience); !slices.Equal(now, before); {
+		if now = settled(t, e); time.Now().After(end) {
 			t.Fatalf("%v are left, there were %v", now, before)
 		}
 	}
+}
+
+// settled is what was counted when the pool of networks is full again, and
+// nothing has come or gone for a fifth of a second.
+func settled(t *testing.T, e *Engine) []string {
+	t.Helper()
+	pool := e.networks.fill("")
+	var now []string
+	for end, same := time.Now().Add(6*patience), 0; same < 20 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		last := now
+		if now = counted(t, e); slices.Equal(now, last) && len(pool.ready) == cap(pool.ready) {
+			same++
+		} else {
+			same = 0
+		}
+	}
+	return now
 }
 
 // leakStarts is how many tenants the leak test runs one after another.
@@ -200,9 +217,8 @@ func counted(t *testing.T, e *Engine) []string {
 		}
 		leaves = len(all)
 	}
-	waiting := len(e.networks.fill("").ready)
 	return []string{
-		"files " + strconv.Itoa(len(fds)-waiting), "mounts " + strconv.Itoa(strings.Count(string(mounts), "\n")),
+		"files " + strconv.Itoa(len(fds)), "mounts " + strconv.Itoa(strings.Count(string(mounts), "\n")),
 		"namespaces " + strconv.Itoa(len(spaces)), "children " + strconv.Itoa(len(children())), "cgroups " + strconv.Itoa(leaves),
 	}
 }
