@@ -34,9 +34,12 @@ func TestH2_PassesH2Spec(t *testing.T) {
 	if err != nil {
 		t.Skip("h2spec is not installed: go install github.com/summerwind/h2spec/cmd/h2spec@v2.6.1")
 	}
-	w := newH2World(t, answering(t, "unix", func(*http.Request, string) string { return ok("hello") }), func(o *ServerOptions) { o.Domain = "localhost" })
-	w.host.config.Routing.Default = "notes" // it asks for / of a name that resolves
-	w.host.apex = func(string) (*actors.Door, error) { return w.host.Door("notes", "alice"), nil }
+	w := newH2World(t, answering(t, "unix", func(*http.Request, string) string { return ok("hello") }), func(o *ServerOptions) {
+		host := o.Host.(*houses)
+		o.Domain = "localhost"
+		host.config.Routing.Default = "notes" // it asks for / of a name that resolves
+		host.apex = func(string) (*actors.Door, error) { return host.Door("notes", "alice"), nil }
+	})
 	file := filepath.Join(t.TempDir(), "report.xml")
 	_, port, _ := net.SplitHostPort(w.address)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
