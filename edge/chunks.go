@@ -168,7 +168,8 @@ func hexDigit(c byte) (int64, bool) {
 	return 0, false
 }
 
-// line reads a line that ends with CR LF.
+// line reads a line that ends with CR LF and has no CR elsewhere (RFC 9112,
+// section 2.2).
 func (b *bodyReader) line() ([]byte, error) {
 	line, err := b.br.ReadSlice('\n')
 	if err == bufio.ErrBufferFull {
@@ -180,7 +181,11 @@ func (b *bodyReader) line() ([]byte, error) {
 	if len(line) < 2 || line[len(line)-2] != '\r' {
 		return nil, fmt.Errorf("a chunk line that does not end with CR LF: %.20q", line)
 	}
-	return line[:len(line)-2], nil
+	line = line[:len(line)-2]
+	if bytes.IndexByte(line, '\r') >= 0 {
+		return nil, fmt.Errorf("a chunk line with a bare CR: %.20q", line)
+	}
+	return line, nil
 }
 
 func (b *bodyReader) endOfLine() error {

@@ -87,6 +87,7 @@ func TestBody_LooseChunksAreRefused(t *testing.T) {
 		"5;" + strings.Repeat("x", 70<<10) + "\r\nhello\r\n0\r\n\r\n",
 		strings.Repeat("1;"+strings.Repeat("x", 2000)+"\r\na\r\n", 10) + "0\r\n\r\n", // a lot of little
 		"0\r\nno field\r\n\r\n", "0\r\nX : y\r\n\r\n",
+		"5;a\r\r\nhello\r\n0\r\n\r\n", "5;a\rb\r\nhello\r\n0\r\n\r\n", "0\r\nX: a\rb\r\n\r\n",
 		"0\r\n" + strings.Repeat("X: "+strings.Repeat("y", 100)+"\r\n", 400) + "\r\n",
 	} {
 		if got, err := readBody(strings.NewReader(in), chunked, 4<<10); err == nil {
@@ -133,7 +134,7 @@ func TestBody_ReadyMeansThatNothingHasToBeWaitedFor(t *testing.T) {
 
 // Any split of a body reads the same, and what is accepted is what net/http reads.
 func FuzzBody_AnySplitReadsTheSameAndNetHTTPAgrees(f *testing.F) {
-	for _, seed := range []string{"5\r\nhello\r\n0\r\n\r\n", "5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n", "5\nhello\n0\n\n", "5 \r\nhello\r\n0\r\n\r\n", "5\r\nhell", "fffffffffffffff\r\n", "0\r\n\r\n5\r\n"} {
+	for _, seed := range []string{"5\r\nhello\r\n0\r\n\r\n", "5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n", "5\nhello\n0\n\n", "5 \r\nhello\r\n0\r\n\r\n", "5\r\nhell", "fffffffffffffff\r\n", "0\r\n\r\n5\r\n", "5;ello\r\r\nhello\r\n0\r\n\r\n"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
