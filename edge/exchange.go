@@ -39,6 +39,7 @@ type exchange struct {
 	cancel atomic.Pointer[context.CancelFunc] // of what waits; called when the client leaves
 
 	watcher *watcher
+	turns   *turns
 	timer   *time.Timer
 	mu      sync.Mutex // between the timer and finish
 	over    bool
@@ -54,9 +55,9 @@ var noFront conf.Front
 var exchanges = sync.Pool{New: func() any { return &exchange{upload: bodyReader{done: true}} }}
 
 // begin takes an exchange from the pool and starts the time to its watch.
-func begin(c *client, w *watcher) *exchange {
+func begin(c *client, w *watcher, t *turns) *exchange {
 	x := exchanges.Get().(*exchange)
-	x.client, x.watcher, x.front = c, w, &noFront
+	x.client, x.watcher, x.turns, x.front = c, w, t, &noFront
 	x.record.began = time.Now()
 	if x.timer == nil {
 		x.timer = time.AfterFunc(watchAfter, x.lag)

@@ -10,7 +10,7 @@ import (
 func newExchange(t *testing.T) (*exchange, *net.TCPConn) {
 	t.Helper()
 	here, there := pairOf(t)
-	return begin(clientOf(here), newWatch(t)), there
+	return begin(clientOf(here), newWatch(t), newTurns()), there
 }
 
 // The client leaves in the moment in which the answer is complete: either the
@@ -79,7 +79,7 @@ func TestExchange_TheNextOneStartsClean(t *testing.T) {
 	w := newWatch(t)
 	here, _ := pairOf(t)
 	for range 200 {
-		x := begin(clientOf(here), w)
+		x := begin(clientOf(here), w, newTurns())
 		if x.left.Load() || x.over || x.late || x.strains || x.ends || x.started || x.number != 0 || x.asked != nil || !x.upload.done || x.up.Load() != nil || x.cancel.Load() != nil || x.host != (hostname{}) || len(x.nom.names) != 0 || x.length != 0 {
 			t.Fatalf("used: %+v", &x.request)
 		}

@@ -133,7 +133,7 @@ func converse(x *exchange, way *actors.Way, pool *conns, u *upstream, first func
 		br.Reset(nil)
 		readers.Put(br)
 	}()
-	err = x.hear(br, u, first)
+	err = x.hear(br, u, sending == nil, first)
 	if !u.reused {
 		x.heard()
 	}
@@ -156,9 +156,15 @@ func converse(x *exchange, way *actors.Way, pool *conns, u *upstream, first func
 	return nil
 }
 
-// hear reads the answer's head.
-func (x *exchange) hear(br *bufio.Reader, u *upstream, first func()) error {
-	if _, err := br.Peek(1); err != nil {
+// hear reads the answer's head. alone: no body of the request is under way.
+func (x *exchange) hear(br *bufio.Reader, u *upstream, alone bool, first func()) error {
+	x.turns.asking.Add(1)
+	if alone {
+		x.turns.give()
+	}
+	_, err := br.Peek(1)
+	x.turns.asking.Add(-1)
+	if err != nil {
 		if x.repeatable() && u.unread(err) {
 			return fmt.Errorf("%w: %w", errUnread, err)
 		}

@@ -43,6 +43,7 @@ type Server struct {
 	api     apiHandler
 	visitor visitor
 	watcher *watcher
+	turns   *turns
 	base    context.Context // of everything that waits or streams
 	crowd   *crowd
 	pages   pages
@@ -67,7 +68,7 @@ func NewServer(o ServerOptions) (*Server, error) {
 	base, end := context.WithCancel(context.Background())
 	s := &Server{
 		o: o, domain: strings.ToLower(strings.TrimSuffix(o.Domain, ".")), api: o.API,
-		pages: pages{log: o.Log}, visitor: visitor{host: o.Host, base: base, metrics: o.Metrics}, watcher: w, base: base, end: end,
+		pages: pages{log: o.Log}, visitor: visitor{host: o.Host, base: base, metrics: o.Metrics}, watcher: w, turns: newTurns(), base: base, end: end,
 	}
 	s.crowd = newCrowd(o.Clients.ConnsPerAddress, s.trusts)
 	s.public = s.server(s.handle)
@@ -166,7 +167,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 // first answers the request that fasthttp has read. True: by a tenant, and the
 // connection goes on.
 func (s *Server) first(ctx *fasthttp.RequestCtx) bool {
-	x := begin(ctx.Conn().(*client), s.watcher)
+	x := begin(ctx.Conn().(*client), s.watcher, s.turns)
 	defer x.finish()
 	defer s.recovered(ctx, x)
 	if v := s.read(ctx, x); v != nil {
@@ -268,7 +269,7 @@ func (s *Server) answered(ctx *fasthttp.RequestCtx, x *exchange) {
 
 // handleControl answers one request on the control socket.
 func (s *Server) handleControl(ctx *fasthttp.RequestCtx) {
-	x := begin(ctx.Conn().(*client), s.watcher)
+	x := begin(ctx.Conn().(*client), s.watcher, s.turns)
 	defer x.finish()
 	defer s.recovered(ctx, x)
 	if v := s.read(ctx, x); v != nil {

@@ -30,6 +30,7 @@ func (s *Server) warm(c *client) (*exchange, route) {
 	}
 	var err error
 	if err = s.base.Err(); err == nil && len(c.head) == 0 {
+		s.turns.give()
 		err = c.nextHead()
 	}
 	if !c.rest.CompareAndSwap(clientIdle, clientBusy) {
@@ -38,7 +39,7 @@ func (s *Server) warm(c *client) (*exchange, route) {
 	if c.dead = err; err != nil || c.fault != nil {
 		return nil, route{}
 	}
-	x := begin(c, s.watcher)
+	x := begin(c, s.watcher, s.turns)
 	if x.plain(c.head) && s.admit(x) == nil {
 		if r := s.route(x); r.to == toTenant || r.to == toApex {
 			c.takeWhole()
