@@ -33,6 +33,7 @@ type daemonOptions struct {
 	log    zerolog.Logger
 	load   func() (*conf.Config, error) // reads the configuration again; nil = there is no file
 
+	manager *manager                                                       // that started the daemon; nil = nobody
 	observe func(name conf.Instance, from, to actors.State, reason string) // nil = nobody looks
 }
 
@@ -48,12 +49,14 @@ type daemon struct {
 	runDir string
 	load   func() (*conf.Config, error) // nil = there is no file
 	failed chan error                   // a listener that ended by itself
+
+	manager *manager // nil = nobody
 }
 
 // startDaemon takes the data directory, binds every listener and only then makes
 // the tree: a port that is in use is found before any process is started.
 func (a *app) startDaemon(o daemonOptions) (_ *daemon, err error) {
-	d := &daemon{log: o.log, runDir: o.place.runDir, load: o.load}
+	d := &daemon{log: o.log, runDir: o.place.runDir, load: o.load, manager: o.manager}
 	var public *listeners
 	defer func() {
 		if err != nil {
@@ -188,6 +191,7 @@ func (d *daemon) wait(ctx context.Context, sigs <-chan os.Signal) error {
 // stop refuses new requests, lets those under way end, stops all tenants and
 // gives the data directory back. When ctx ends it kills instead of asking.
 func (d *daemon) stop(ctx context.Context) error {
+	d.manager.stop()
 	drain, cancel := context.WithTimeout(ctx, drainTime)
 	defer cancel()
 	if err := d.server.Shutdown(drain); err != nil && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {

@@ -48,7 +48,7 @@ func listen(o listenOptions) (*listeners, error) {
 		o.bind = []string{""}
 	}
 	for _, address := range o.bind {
-		if err == nil {
+		if err == nil && !o.passes(address) {
 			err = l.bind(o, address)
 		}
 	}
@@ -60,6 +60,20 @@ func listen(o listenOptions) (*listeners, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// passes reports that a socket of this address came from systemd, which binds
+// what the file's bind says before the daemon comes: `ten install` has it so.
+func (o listenOptions) passes(address string) bool {
+	return slices.ContainsFunc(o.passed, func(p passed) bool {
+		switch a := p.listener.Addr().(type) {
+		case *net.TCPAddr:
+			return a.IP.Equal(net.ParseIP(address)) && (a.Port == o.port || o.tls && a.Port == o.httpPort)
+		case *net.UnixAddr:
+			return conf.UnixPrefix+a.Name == address
+		}
+		return false
+	})
 }
 
 func (l *listeners) bind(o listenOptions, address string) (err error) {

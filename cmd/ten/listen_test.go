@@ -108,6 +108,15 @@ func TestListen_PassedSocketsAreTakenByTheirNames(t *testing.T) {
 	if len(l.http) != 2 {
 		t.Errorf("beside bind: %+v", l)
 	}
+	one := passedOf(t, "http", "tcp", "127.0.0.1:0")
+	l = mustListen(t, listenOptions{passed: []passed{one}, bind: loopback, port: one.listener.Addr().(*net.TCPAddr).Port})
+	if len(l.http) != 1 {
+		t.Errorf("what bind says and systemd bound already: %+v", l)
+	}
+	l = mustListen(t, listenOptions{passed: []passed{passedOf(t, "http", "unix", filepath.Join(dir, "u"))}, bind: []string{"unix:" + filepath.Join(dir, "u")}})
+	if len(l.http) != 1 {
+		t.Errorf("a Unix socket of bind's that systemd bound already: %+v", l)
+	}
 	given := all()
 	if _, err := listen(listenOptions{passed: given}); err == nil || !strings.Contains(err.Error(), "TLS is off: set tls.enabled, or name it http") {
 		t.Errorf("https without TLS: %v", err)

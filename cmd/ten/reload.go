@@ -44,6 +44,8 @@ func (a *app) reloadCmd() *cobra.Command {
 
 // reload reads the configuration again and has the host run by it.
 func (d *daemon) reload(ctx context.Context) ([]conf.Difference, error) {
+	d.manager.reloading()
+	defer d.manager.ready(d.status())
 	next, err := d.load()
 	if err != nil {
 		return nil, err

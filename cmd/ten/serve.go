@@ -60,10 +60,13 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 	}
 	d, err := a.startDaemon(daemonOptions{
 		place: a.placeOf(config), domain: secure.Domain, log: log, load: a.loadConfig, tls: secure, listen: f.listenOptions(config, secure, passed),
+		manager: findManager(log),
 	})
 	if err != nil {
 		return err
 	}
+	defer d.manager.watch(d.alive)()
+	d.manager.ready(d.status())
 	if err := d.host.StartListed(ctx); err != nil { // those that can be had are served
 		log.Error().Err(err).Msg("not all of [instances] could be started")
 	}
