@@ -31,6 +31,9 @@ type app struct {
 	host     func(actors.Options) (host, error) // the tree that serve runs
 	flags    globals
 	started  bool // a verb began: errors from here on are not the usage's
+
+	sysroot string // of the file system that install writes to; "" = the real one
+	execute runner // how install speaks to systemd
 }
 
 // globals are the flags that every verb takes, before or after its name.
@@ -39,7 +42,7 @@ type globals struct {
 }
 
 func newApp() *app {
-	return &app{out: os.Stdout, err: os.Stderr, env: os.Getenv, host: newHost}
+	return &app{out: os.Stdout, err: os.Stderr, env: os.Getenv, host: newHost, execute: runProgram}
 }
 
 // run carries out one command line and gives the exit code.
@@ -95,7 +98,7 @@ S:I below is SERVICE:ID, one tenant: notes:alice.`,
 		&cobra.Group{ID: groupTenants, Title: "Tenants:"},
 	)
 	for group, verbs := range map[string][]*cobra.Command{
-		groupDaemon: {a.serveCmd(), a.demoCmd(), a.initCmd(), a.checkCmd(), a.doctorCmd(), a.configCmd(), a.tokenGenCmd(), a.tokenCmd(), a.reloadCmd(), a.versionCmd()},
+		groupDaemon: {a.serveCmd(), a.demoCmd(), a.initCmd(), a.checkCmd(), a.doctorCmd(), a.configCmd(), a.tokenGenCmd(), a.tokenCmd(), a.reloadCmd(), a.versionCmd(), a.installCmd(), a.uninstallCmd(), a.caddyCmd()},
 		groupTenants: {a.spawnCmd(), a.stopCmd(), a.restartCmd(), a.holdCmd(), a.unholdCmd(), a.registerCmd(), a.forgetCmd(),
 			a.psCmd(), a.healthCmd(), a.weightCmd(), a.deployCmd(), a.routeCmd(), a.domainCmd(), a.logsCmd(), a.eventsCmd(), a.whyCmd()},
 	} {

@@ -38,7 +38,7 @@ func (a *app) init(dir, name, command string) error {
 	if command != "" {
 		found = project{kind: found.kind, command: command, listen: listenOf(command)}
 	}
-	if err := writeNew(filepath.Join(dir, conf.FileName), found.config(name)); err != nil {
+	if err := writeNew(filepath.Join(dir, conf.FileName), found.config(name), "ten init"); err != nil {
 		return err
 	}
 	a.say("Wrote %s for a %s project", conf.FileName, found.kind)
@@ -50,20 +50,20 @@ func (a *app) init(dir, name, command string) error {
 }
 
 // writeNew writes a file that is not there yet.
-func writeNew(path, text string) error {
+func writeNew(path, text, verb string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s is there already: ten init does not overwrite it", path)
+		return fmt.Errorf("%s is there already: %s does not overwrite it", path, verb)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot write the configuration: %w", err)
+		return fmt.Errorf("cannot write what %s makes: %w", verb, err)
 	}
 	_, err = f.WriteString(text)
 	if closed := f.Close(); err == nil {
 		err = closed
 	}
 	if err != nil {
-		return fmt.Errorf("cannot write the configuration: %w", err)
+		return fmt.Errorf("cannot write what %s makes: %w", verb, err)
 	}
 	return nil
 }

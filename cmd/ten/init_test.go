@@ -122,7 +122,7 @@ func TestInit_TakesWhatItIsTold(t *testing.T) {
 
 func TestInit_ADirectoryThatCannotBeWrittenIsSaid(t *testing.T) {
 	a, _, _ := newWorld(t).app()
-	if err := a.init(filepath.Join(t.TempDir(), "none"), "", ""); err == nil || !strings.Contains(err.Error(), "cannot write the configuration") {
+	if err := a.init(filepath.Join(t.TempDir(), "none"), "", ""); err == nil || !strings.Contains(err.Error(), "cannot write what ten init makes") {
 		t.Errorf("got %v", err)
 	}
 }

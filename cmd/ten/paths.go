@@ -63,12 +63,23 @@ func (a *app) findConfig() (string, error) {
 	if path := a.configPath(); path != "" {
 		return path, nil
 	}
-	return conf.Find(".")
+	path, err := conf.Find(".")
+	installed := filepath.Join(a.sysroot, etcDir, conf.FileName)
+	if _, none := os.Stat(installed); errors.Is(err, conf.ErrNotFound) && none == nil {
+		return installed, nil
+	}
+	return path, err
 }
 
 // loadConfig reads it for the daemon, which needs its secrets too. Errors:
 // conf.ErrNotFound, conf.Problems, or of the file.
-func (a *app) loadConfig() (*conf.Config, error) { return a.readConfig(conf.LoadAll) }
+func (a *app) loadConfig() (*conf.Config, error) {
+	config, err := a.readConfig(conf.LoadAll)
+	if err == nil {
+		a.refuseUnseen(config)
+	}
+	return config, err
+}
 
 // lookUpConfig reads it for those who only want to know what it says.
 func (a *app) lookUpConfig() (*conf.Config, error) { return a.readConfig(conf.Load) }
@@ -99,15 +110,21 @@ func (a *app) defaultRunDir(dataDir string, uid int) string {
 		first, _, _ := strings.Cut(dirs, ":")
 		return first
 	}
-	sum := fmt.Sprintf("%x", sha256.Sum256([]byte(dataDir)))[:8]
 	if uid == 0 {
-		return filepath.Join("/run/tenement", sum)
+		return runDirOf(dataDir)
 	}
+	sum := sumOf(dataDir)
 	if xdg := a.env("XDG_RUNTIME_DIR"); xdg != "" {
 		return filepath.Join(xdg, "tenement", sum)
 	}
 	return filepath.Join(os.TempDir(), fmt.Sprintf("tenement-%d", uid), sum)
 }
+
+// runDirOf is where the daemon that owns a data directory runs, as root or by
+// the units of `ten install`.
+func runDirOf(dataDir string) string { return filepath.Join("/run/tenement", sumOf(dataDir)) }
+
+func sumOf(dataDir string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(dataDir)))[:8] }
 
 // ownDir makes a directory of ours, 0700, with its parents, and refuses one that
 // somebody else could have put there: under /tmp anybody may be first.

@@ -237,6 +237,8 @@ type world struct {
 	env  map[string]string
 	host *fakeHost
 	url  string // of the daemon, when one runs
+
+	system fakeSystem // what install has systemd do
 }
 
 const worldConfig = `
@@ -285,7 +287,7 @@ func (w *world) app() (a *app, out, err *buffer) {
 		w.host.options = o
 		return w.host, nil
 	}
-	return &app{out: out, err: err, env: func(k string) string { return w.env[k] }, host: host}, out, err
+	return &app{out: out, err: err, env: func(k string) string { return w.env[k] }, host: host, sysroot: w.dir, execute: w.system.run}, out, err
 }
 
 // ten carries out one command line.
