@@ -30,6 +30,7 @@ type API struct {
 	tls      *TLS
 	domain   string
 	reloader func(context.Context) ([]conf.Difference, error)
+	names    names // of the server it is part of; nil before there is one
 }
 
 // APIOptions is what the API needs; Host and Log are required.

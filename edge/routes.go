@@ -67,6 +67,7 @@ func init() {
 		{Method: "GET", Pattern: "/api/domains", Who: WhoAny, About: "Domains of customers' own", Response: []DomainJSON{}, handle: (*API).domains},
 		{Method: "POST", Pattern: "/api/domains", Who: WhoAdmin, About: "Leads a domain to a tenant", Request: DomainRequest{}, Response: DomainJSON{}, handle: (*API).addDomain},
 		{Method: "POST", Pattern: "/api/domains/remove", Who: WhoAdmin, About: "Takes a domain from its tenant", Request: RemoveDomainRequest{}, Response: DomainJSON{}, handle: (*API).removeDomain},
+		{Method: "GET", Pattern: "/api/tls/ask", Who: WhoPublic, About: "Whether a proxy in front should get a certificate for the name domain: 200 or 404, for Caddy's on_demand_tls", Query: []string{"domain"}, Response: StatusJSON{}, handle: (*API).askTLS},
 		{Method: "GET", Pattern: "/api/tls/status", Who: WhoAny, About: "Certificates, what is left of the weekly budget for new ones, and what failed; a tenant's token sees no names", Response: TLSStatusJSON{}, handle: (*API).tlsStatus},
 		{Method: "GET", Pattern: "/api/logs", Who: WhoScoped, About: "The last lines that match, oldest first", Query: []string{"process", "id", "level", "search", "limit"}, Response: []LogJSON{}, handle: (*API).logs},
 		{Method: "GET", Pattern: "/api/logs/stream", Who: WhoScoped, About: "Lines as they are written (SSE)", Query: []string{"process", "id", "level", "search"}, Response: LogJSON{}, handle: (*API).logStream},

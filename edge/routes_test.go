@@ -41,6 +41,7 @@ var contractRoutes = []struct{ method, path, who, request, response string }{
 	{"POST", "/api/tokens/revoke", "admin", "+id", ""},
 	{"GET", "/api/domains", "any", "", "domain,unicode,instance,created"},
 	{"POST", "/api/domains", "admin", "process,id,domain", "domain,unicode,instance,created"},
+	{"GET", "/api/tls/ask", "public", "", "status"},
 	{"POST", "/api/domains/remove", "admin", "domain", "domain,unicode,instance,created"},
 }
 
@@ -105,6 +106,8 @@ func TestRoutes_ATenantTokenSeesAndActsOnItsOwnOnly(t *testing.T) {
 			d := newAsker(t)
 			body := bodies[r.Pattern]
 			switch {
+			case r.Pattern == "/api/tls/ask": // tells of a name what a visit to it tells
+				d.ask("", r.Method, r.Pattern, "").wants(t, 404, "nobody here")
 			case r.Who == WhoPublic:
 				if reply := d.ask("", r.Method, r.Pattern, ""); reply.Status != 200 || strings.Contains(string(reply.Body), "alice") {
 					t.Errorf("%d %s", reply.Status, reply.Body)

@@ -75,6 +75,9 @@ func NewServer(o ServerOptions) (*Server, error) {
 	s.control = s.server(s.handleControl)
 	s.h2 = newH2Server(s)
 	s.public.NextProto(protoH2, s.serveH2)
+	if o.API != nil {
+		o.API.names = s
+	}
 	return s, nil
 }
 
