@@ -16,8 +16,14 @@ func (a *app) versionCmd() *cobra.Command {
 	}
 }
 
-// version is the module's version, or the commit that was built.
+// release is set by .ci/package to what it builds.
+var release string
+
+// version is the release's or the module's version, or the commit that was built.
 func version() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
