@@ -1,0 +1,272 @@
+#!/usr/bin/env bash
+# Runs inside the VPS as root: .ci/install-guest.sh first; after a reboot again;
+# at the end last.
+set -euo pipefail
+step() { echo "--- $* (${SECONDS} s)"; }
+fail() { echo "FAILED: $*" >&2; exit 1; }
+trap 'rc=$?; [ $rc = 0 ] || { systemctl status tenement --no-pager -n 0 || true; journalctl -u tenement -n 40 --no-pager | cut -c1-500; ten ps --all || true; }; exit $rc' EXIT
+
+until_true() { # SECONDS COMMAND...
+	local end=$((SECONDS + $1))
+	shift
+	while ! "$@" >/dev/null 2>&1; do [ $SECONDS -lt $end ] || fail "never: $*"; sleep 0.2; done
+}
+ask() { # HOST PATH [ARGUMENTS OF CURL...]: prints the status; the body is in /tmp/body
+	curl -sS --max-time 90 --cacert /root/ca.pem --resolve "$1:443:127.0.0.1" --resolve "$1:80:127.0.0.1" -o /tmp/body -w '%{http_code}' "https://$1$2" "${@:3}"
+}
+wants() { # STATUS HOST PATH...
+	local got
+	got=$(ask "${@:2}") || true
+	[ "$got" = "$1" ] || { cat /tmp/body; fail "$2$3: $got, want $1"; }
+}
+state() { ten why "$1" | head -n 1 | grep -q "is $2"; }
+main() { systemctl show -P MainPID tenement; }
+exposure() { systemd-analyze security --no-pager tenement.service 2>/dev/null | sed -n 's/.*Overall exposure level for tenement.service: \([0-9.]*\).*/\1/p'; }
+at_most() { awk -v got="$1" -v most="$2" 'BEGIN { exit !(got != "" && got + 0 <= most + 0) }' || fail "exposure $1, at most $2"; }
+
+certificate() { # of an authority that nobody knows, for the domain and its wildcards
+	mkdir -p /etc/tenement
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=test \
+		-addext 'subjectAltName=DNS:app.test,DNS:*.app.test,DNS:*.notes.app.test,DNS:*.guest.app.test,DNS:*.host.app.test' \
+		-keyout /etc/tenement/key.pem -out /root/ca.pem 2>/dev/null
+	cp /root/ca.pem /etc/tenement/cert.pem
+}
+
+configure() { # with further services on stdin
+	{
+		cat <<'TOML'
+[settings]
+data_dir = "/var/lib/tenement"
+tls.enabled = true
+tls.domain = "app.test"
+tls.certificates = [["/etc/tenement/cert.pem", "/etc/tenement/key.pem"]]
+
+[service.notes]
+command = "./notes"
+workdir = "/srv/notes"
+listen = "fd"
+idle_timeout = 3
+startup_timeout = 60
+memory_limit_mb = 64
+apex = "weighted"
+TOML
+		cat
+	} >/etc/tenement/tenement.toml
+	ten check
+}
+
+installing() {
+	step "the .deb installs, and says what to do"
+	dpkg -i /root/tenement.deb | tail -n 1 | grep -q 'ten install -d'
+	ten version
+	certificate
+	configure </dev/null
+	ten install -d app.test --dry-run >/root/plan
+	grep -q 'ListenStream=0.0.0.0:443' /root/plan
+	[ ! -e /etc/systemd/system/tenement.service ] || fail "the dry run did something"
+	step "ten install starts it"
+	ten install -d app.test
+	systemctl is-active tenement tenement-https.socket tenement-http.socket
+	systemctl status tenement --no-pager -n 0 | grep 'Status: "serving https://app.test:443"'
+	ten install -d app.test | tee /root/again
+	! grep -q Wrote /root/again || fail "the second time is not a no-op"
+	systemd-analyze verify --man=no tenement.service 2>&1 | grep tenement && fail "systemd-analyze verify" || true
+	echo "exposure $(exposure), of 10"
+	at_most "$(exposure)" 4.2
+}
+
+serving() {
+	step "HTTPS, a redirect, a stranger, spawn, wake, sleep"
+	[ "$(curl -s -o /dev/null -w '%{http_code} %{redirect_url}' --resolve app.test:80:127.0.0.1 http://app.test/)" = '308 https://app.test/' ] || fail "port 80 does not redirect"
+	wants 404 nobody.notes.app.test /
+	ten register notes:alice
+	wants 201 alice.notes.app.test / -d 'kept over everything'
+	wants 200 alice.notes.app.test /
+	grep -qx 'kept over everything' /tmp/body
+	grep -qx 67108864 "/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$(pgrep -x notes | head -n 1)/cgroup")/memory.max" || fail "its memory limit does not hold"
+	until_true 60 state notes:alice asleep
+	! pgrep -x notes || fail "asleep, and its process is there"
+	wants 200 alice.notes.app.test /
+	step "deploy and its traffic"
+	ten deploy notes:v2 -w 100 --timeout 60
+	wants 200 notes.app.test /
+	grep -q 'notes of v2' /tmp/body
+	step "log follow"
+	(timeout 60 ten logs notes:alice -f || true) >/tmp/follow &
+	for _ in 1 2 3 4 5; do wants 200 alice.notes.app.test /; sleep 1; done
+	until_true 30 grep -q 'reading the notes' /tmp/follow
+	pkill -x -P "$(pgrep -x timeout | head -n 1)" ten || true
+	wait
+}
+
+oom() {
+	step "a tenant that eats its memory dies alone"
+	mkdir -p /srv/eater
+	cat >/srv/eater/eat.py <<'PY'
+import os, socket
+s = socket.socket(socket.AF_UNIX)
+s.bind(os.environ["SOCKET_PATH"])
+s.listen()
+while True:
+    s.accept()
+    hog = [b"x" * (8 << 20) for _ in range(100)]
+PY
+	configure <<<$'[service.eater]\ncommand = "python3 eat.py"\nworkdir = "/srv/eater"\nlisten = "unix"\nmemory_limit_mb = 32\nidle_timeout = 30\nstartup_timeout = 60\nrestart = "never"\napex = "none"'
+	systemctl reload tenement
+	ten register eater:one
+	local pid
+	pid=$(main)
+	ask one.eater.app.test / -k >/dev/null || true
+	until_true 30 sh -c 'ten why eater:one | grep -q oom'
+	[ "$(main)" = "$pid" ] || fail "the daemon was restarted for a tenant's out of memory"
+	wants 200 alice.notes.app.test /
+}
+
+restarting() {
+	step "no connection is refused over a restart"
+	: >/tmp/codes
+	(while [ ! -e /tmp/enough ]; do curl -s -o /dev/null --max-time 60 --cacert /root/ca.pem --resolve alice.notes.app.test:443:127.0.0.1 -w '%{http_code} %{exitcode}\n' https://alice.notes.app.test/ >>/tmp/codes || true; done) &
+	sleep 2
+	systemctl restart tenement
+	sleep 3
+	touch /tmp/enough
+	wait
+	rm /tmp/enough
+	echo "$(wc -l </tmp/codes) requests: $(sort /tmp/codes | uniq -c | tr '\n' ';')"
+	[ "$(grep -cv '^200 0$' /tmp/codes)" = 0 ] || fail "not all were served"
+	step "the daemon is killed: it comes back, nothing runs twice"
+	local before
+	wants 200 alice.notes.app.test /
+	before=$(main)
+	kill -KILL "$before"
+	wants 200 alice.notes.app.test /
+	grep -qx 'kept over everything' /tmp/body
+	[ "$(main)" != "$before" ] || fail "it is the same process"
+	[ "$(pgrep -c -x notes)" = 1 ] || fail "$(pgrep -a -x notes)"
+	step "a daemon that hangs is restarted by the watchdog"
+	mkdir -p /etc/systemd/system/tenement.service.d
+	printf '[Service]\nWatchdogSec=3\nTimeoutAbortSec=1\n' >/etc/systemd/system/tenement.service.d/soon.conf
+	systemctl daemon-reload
+	systemctl restart tenement
+	before=$(main)
+	sleep 5
+	[ "$(main)" = "$before" ] || fail "the watchdog ended a healthy daemon"
+	kill -STOP "$before"
+	until_true 60 sh -c "[ \$(systemctl show -P MainPID tenement) != $before ] && systemctl is-active -q tenement"
+	journalctl -u tenement --no-pager | grep -q 'Watchdog timeout'
+	rm -r /etc/systemd/system/tenement.service.d
+	systemctl daemon-reload
+	systemctl restart tenement
+	wants 200 alice.notes.app.test /
+}
+
+reloading() {
+	step "reload: a broken file changes nothing, a good one is applied"
+	cp /etc/tenement/tenement.toml /root/good
+	echo 'nonsense = 1' >>/etc/tenement/tenement.toml
+	! systemctl reload tenement || fail "a broken file was taken"
+	wants 200 alice.notes.app.test /
+	cp /root/good /etc/tenement/tenement.toml
+	systemctl reload tenement
+	systemctl is-active -q tenement
+	step "a service that the unit hides the host from is refused, until ten install chooses another"
+	echo seen >/root/of-the-host
+	configure <<<$'[service.host]\ncommand = "python3 -m http.server --bind 127.0.0.1 {port}"\nworkdir = "/root"\nlisten = "tcp"\nisolation = "process"\nidle_timeout = 30\nstartup_timeout = 60\napex = "none"'
+	systemctl reload tenement
+	ten register host:one
+	[ "$(ask one.host.app.test /of-the-host)" = 503 ] || fail "a tenant at process runs in the enclosed unit"
+	ten why host:one | grep -q 'promises the host' || fail "$(ten why host:one)"
+	ten install -d app.test | tee /root/chosen
+	grep -q "with the host's view, as root" /root/chosen
+	grep -q 'Note: tenants of host run as root' /root/chosen
+	wants 200 one.host.app.test /of-the-host
+	grep -qx seen /tmp/body
+	wants 200 alice.notes.app.test /
+	configure </dev/null
+	ten install -d app.test | grep 'The unit enclosed'
+	at_most "$(exposure)" 4.2
+	wants 200 alice.notes.app.test /
+}
+
+guests() {
+	[ -x /usr/local/bin/runsc ] || return 0
+	step "isolation = \"sandbox\" in the enclosed unit"
+	cp /etc/tenement/tenement.toml /root/good
+	configure <<<$'[service.guest]\ncommand = "./notes"\nworkdir = "/srv/notes"\nlisten = "tcp"\nisolation = "sandbox"\nidle_timeout = 60\nstartup_timeout = 120\nrequest_timeout = 90\napex = "none"'
+	ten install -d app.test
+	echo "exposure $(exposure), of 10"
+	at_most "$(exposure)" 4.3
+	ten doctor | tail -n 12
+	ten register guest:gwen
+	wants 201 gwen.guest.app.test / -d 'of a guest'
+	wants 200 gwen.guest.app.test /
+	grep -qx 'of a guest' /tmp/body
+	ten stop guest:gwen
+	cp /root/good /etc/tenement/tenement.toml
+	ten install -d app.test >/dev/null
+}
+
+processes() { # as a user of its own
+	step "only process: the daemon is a user of its own, and back"
+	cp /etc/tenement/tenement.toml /root/good
+	sed -i 's/^listen = "fd"/&\nisolation = "process"/' /etc/tenement/tenement.toml
+	chmod 644 /etc/tenement/key.pem # the daemon's user has to read it
+	ten install -d app.test | grep 'as the user tenement'
+	wants 200 alice.notes.app.test /
+	grep -qx 'kept over everything' /tmp/body
+	[ "$(stat -c %U "/proc/$(pgrep -x notes)")" = tenement ] || fail "it runs as $(stat -c %U "/proc/$(pgrep -x notes)")"
+	grep -qx 67108864 "/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$(pgrep -x notes)/cgroup")/memory.max" || fail "its memory limit does not hold"
+	cp /root/good /etc/tenement/tenement.toml
+	ten install -d app.test | grep 'The unit enclosed'
+	wants 200 alice.notes.app.test /
+	grep -qx 'kept over everything' /tmp/body
+}
+
+case $1 in
+first)
+	installing
+	serving
+	oom
+	restarting
+	reloading
+	guests
+	processes
+	ten hold notes:v2
+	ten ps --all --json | python3 -c 'import json,sys; print(*sorted(i["id"] for i in json.load(sys.stdin)), sep="\n")' >/root/registry
+	sync
+	step "done before the reboot"
+	;;
+again)
+	step "after the reboot everything is back"
+	systemctl is-active tenement tenement-https.socket
+	ten ps --all --json | python3 -c 'import json,sys; print(*sorted(i["id"] for i in json.load(sys.stdin)), sep="\n")' | diff /root/registry -
+	state notes:alice asleep
+	state notes:v2 held
+	wants 200 alice.notes.app.test /
+	grep -qx 'kept over everything' /tmp/body
+	;;
+last)
+	step "uninstall leaves only data"
+	ten uninstall
+	! systemctl cat tenement >/dev/null 2>&1 || fail "the unit is still there"
+	! pgrep -x 'ten|notes' || fail "processes are left"
+	! curl -s --max-time 5 -o /dev/null http://127.0.0.1:80/ || fail "port 80 answers"
+	[ ! -e /run/tenement ] || [ -z "$(find /run/tenement -type f -o -type s)" ] || fail "left in /run: $(find /run/tenement)"
+	! grep -q tenement /proc/self/mountinfo || fail "mounts: $(grep tenement /proc/self/mountinfo)"
+	! ip -o link | grep -q tnm- || fail "links: $(ip -o link)"
+	test -s /var/lib/tenement/registry.db && test -s /var/lib/tenement/notes/alice/notes.txt && test -s /etc/tenement/tenement.toml
+	step "installed anew, the data is there; removing the package takes the units with it"
+	ten install -d app.test >/dev/null
+	wants 200 alice.notes.app.test /
+	grep -qx 'kept over everything' /tmp/body
+	dpkg -i /root/tenement.deb >/dev/null
+	wants 200 alice.notes.app.test /
+	dpkg -r tenement
+	[ ! -e /etc/systemd/system/tenement.service ] && [ ! -e /usr/bin/ten ] || fail "the package left its units or its program"
+	! pgrep -x notes || fail "processes are left"
+	grep -qx 'kept over everything' /var/lib/tenement/notes/alice/notes.txt
+	trap - EXIT
+	step "install: all held"
+	;;
+*) fail "usage: install-guest.sh first|again|last" ;;
+esac
