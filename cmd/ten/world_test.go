@@ -37,6 +37,8 @@ type fakeHost struct {
 	deeds   []string
 	fail    error
 	hang    bool // Shutdown waits for its context
+
+	stubborn bool // hold and unhold have no effect
 }
 
 func newFakeHost(t *testing.T) *fakeHost {
@@ -97,6 +99,8 @@ func (h *fakeHost) List() []actors.Info {
 }
 
 func (h *fakeHost) Info(name conf.Instance) (actors.Info, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	i, ok := h.tenants[name]
 	if !ok {
 		return i, actors.ErrUnknownTenant
@@ -121,9 +125,23 @@ func (h *fakeHost) Restart(_ context.Context, name conf.Instance) (actors.Info, 
 }
 
 func (h *fakeHost) Stop(_ context.Context, name conf.Instance) error { return h.did("stop %s", name) }
-func (h *fakeHost) Hold(_ context.Context, name conf.Instance) error { return h.did("hold %s", name) }
+func (h *fakeHost) Hold(_ context.Context, name conf.Instance) error {
+	return h.become(name, "held", h.did("hold %s", name))
+}
+
 func (h *fakeHost) Unhold(_ context.Context, name conf.Instance) error {
-	return h.did("unhold %s", name)
+	return h.become(name, "asleep", h.did("unhold %s", name))
+}
+
+// become puts a tenant into a state without a process, unless something failed.
+func (h *fakeHost) become(name conf.Instance, state string, err error) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if i, known := h.tenants[name]; known && err == nil && !h.stubborn {
+		i.State, i.Pid = state, 0
+		h.tenants[name] = i
+	}
+	return err
 }
 
 func (h *fakeHost) Register(_ context.Context, names []conf.Instance) (int, error) {
