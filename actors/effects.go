@@ -164,6 +164,7 @@ func (t *tenant) spawn() {
 	if err := sandbox.WriteRecord(t.h.recordDir(), l.process.Record()); err != nil {
 		t.log().Error().Err(err).Msg("cannot write the run record: a crash of the daemon would leave this process unknown")
 	}
+	t.h.toAccountant(&opened{cell: t.cell, gen: l.gen, process: l.process})
 	t.arm(slotTime, dueSlot)
 	t.watchReady()
 }
@@ -299,6 +300,7 @@ func (t *tenant) terminate() {
 	l := t.life()
 	t.closeWay()
 	l.askedAt = stamp()
+	t.h.toAccountant(&departing{cell: t.cell, gen: l.gen, usage: l.process.Usage()})
 	t.signal(l.process.Terminate, "SIGTERM")
 	t.arm(graceTime, dueGrace)
 }
@@ -376,6 +378,7 @@ func (t *tenant) farewell() {
 	if err := sandbox.RemoveRecord(t.h.recordDir(), l.process.Record()); err != nil {
 		t.log().Error().Err(err).Msg("cannot remove the run record")
 	}
+	t.h.toAccountant(&closed{cell: t.cell, gen: l.gen, usage: l.process.Usage()})
 	t.h.launcher.ReleasePort(l.spec.Port)
 	l.process, l.stopReady, l.spec = nil, nil, sandbox.Spec{}
 	if then := l.machine.Then; l.readyAt != 0 && then != ThenRetry && then != ThenFail {

@@ -67,6 +67,7 @@ type Host struct {
 	journal   *journal.Journal
 	book      *book
 	chronicle *chronicle
+	usageBook *usageBook // the accountant's
 	front     *front
 	launcher  launcher
 	services  atomic.Pointer[map[string]*service] // a new map with every change; stored by load and by reload
@@ -77,6 +78,7 @@ type Host struct {
 	hostPID            *actor.PID
 	keeperPID          *actor.PID
 	sweeperPID         *actor.PID
+	accountantPID      *actor.PID
 	servicesPID        *actor.PID
 	hostSupervisor     *supervisor
 	servicesSupervisor *supervisor
@@ -94,9 +96,9 @@ type Host struct {
 func NewHost(o Options) (*Host, error) {
 	h := &Host{
 		o: o, log: o.Log, launcher: o.launcher, done: make(chan struct{}), ended: make(chan struct{}),
-		chronicle: newChronicle(),
-		journal:   journal.Open(filepath.Join(o.DataDir, ".logs"), o.Config.Settings.LogMaxBytes),
-		measure:   storage.Measure, measuring: make(chan struct{}, 1),
+		chronicle: newChronicle(), usageBook: newUsageBook(),
+		journal: journal.Open(filepath.Join(o.DataDir, ".logs"), o.Config.Settings.LogMaxBytes),
+		measure: storage.Measure, measuring: make(chan struct{}, 1),
 	}
 	h.current.Store(o.Config)
 	h.services.Store(&map[string]*service{})
@@ -205,6 +207,7 @@ func (h *Host) grow() {
 	// The addresses are known before the actors are there, so nobody waits for them.
 	at := func(name string) *actor.PID { return actor.NewPID(h.system.Address(), name) }
 	h.hostPID, h.keeperPID, h.sweeperPID, h.servicesPID = at("host"), at("host/ledger"), at("host/sweeper"), at("host/services")
+	h.accountantPID = at("host/accountant")
 	h.actorsEnded = root.ended
 	if _, err := h.root().SpawnNamed(h.props(func() actor.Actor { return root }, h.hostSupervisor), "host"); err != nil {
 		panic(err) // a name taken in a new system
@@ -225,6 +228,7 @@ func (r *rootActor) Receive(ctx actor.Context) {
 	case *actor.Started:
 		mustSpawn(ctx, "ledger", h.props(func() actor.Actor { return &keeper{h.book} }, nil))
 		mustSpawn(ctx, "sweeper", h.props(func() actor.Actor { return &sweeper{h, r.clock} }, nil))
+		mustSpawn(ctx, "accountant", h.props(func() actor.Actor { return &accountant{h, h.usageBook} }, nil))
 		mustSpawn(ctx, "services", h.props(func() actor.Actor { return &services{h, h.front} }, h.servicesSupervisor))
 	case *restartChild:
 		h.hostSupervisor.restart(ctx, m)

@@ -32,6 +32,7 @@ type process interface {
 	Settle(patience time.Duration)
 	Release() error
 	Record() sandbox.Record
+	Usage() sandbox.Usage
 }
 
 // engine is the real launcher.

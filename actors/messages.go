@@ -226,6 +226,51 @@ type (
 	}
 )
 
+// To the accountant.
+type (
+	// opened: a generation has a process.
+	opened struct {
+		sealed
+		cell    *Cell
+		gen     uint64
+		process process
+	}
+	// woke: it listens.
+	woke struct {
+		sealed
+		cell *Cell
+		gen  uint64
+	}
+	// departing: it is told to end; what it used until then.
+	departing struct {
+		sealed
+		cell  *Cell
+		gen   uint64
+		usage sandbox.Usage
+	}
+	// closed: nothing of it is left; what it used in all.
+	closed struct {
+		sealed
+		cell  *Cell
+		gen   uint64
+		usage sandbox.Usage
+	}
+	accountTick struct{ sealed }
+	// accountAsk: somebody wants the sums as they are, or (metering is nil) to
+	// know when they are stored.
+	accountAsk struct {
+		sealed
+		metering chan *Metering // has room
+		stored   chan error     // has room
+	}
+	// accountStored: a write has its result.
+	accountStored struct {
+		sealed
+		round uint64
+		err   error
+	}
+)
+
 // deadline names what a tenant armed the sweeper for.
 type deadline uint8
 
@@ -288,9 +333,10 @@ func (m *order) lost() {
 	}
 }
 
-func (m *forward) lost()  { lose(m.m) }
-func (m *bury) lost()     { reply(m.done, lostRefusal()) }
-func (m *shutdown) lost() { reply(m.nobody, lostRefusal()) }
-func (m *reload) lost()   { reply(m.done, lostRefusal()) }
-func (m *edit) lost()     { m.applied(lostRefusal()) }
-func (m *commit) lost()   { m.done(lostRefusal()) }
+func (m *forward) lost()    { lose(m.m) }
+func (m *bury) lost()       { reply(m.done, lostRefusal()) }
+func (m *shutdown) lost()   { reply(m.nobody, lostRefusal()) }
+func (m *reload) lost()     { reply(m.done, lostRefusal()) }
+func (m *edit) lost()       { m.applied(lostRefusal()) }
+func (m *commit) lost()     { m.done(lostRefusal()) }
+func (m *accountAsk) lost() { reply(m.stored, lostRefusal()) }

@@ -30,6 +30,7 @@ func (h *Host) Shutdown(ctx context.Context) error {
 
 func (h *Host) shutdown(ctx context.Context) error {
 	orphaned, err := h.endTenants(ctx)
+	h.closeUsage()
 	// No StopFuture: its time limit is fixed. The children end with their root,
 	// and everybody who waits for one of them is answered.
 	h.system.Root.Stop(h.hostPID)

@@ -224,6 +224,7 @@ func (t *tenant) listening(m *ready) {
 	l.readyAt = stamp()
 	l.phases.Ready = time.Since(l.startedAt)
 	t.h.woken(t.cell.name, l.phases)
+	t.h.toAccountant(&woke{cell: t.cell, gen: l.gen})
 	l.reason = ""
 	l.health = health{always: t.cell.config().Health == ""}
 	l.way = &Way{
