@@ -15,6 +15,7 @@ type Host interface {
 	Visits
 	Manages
 	Trusts
+	Accounts
 }
 
 // Visits is what a visitor's request needs.

@@ -59,6 +59,8 @@ func init() {
 		{Method: "GET", Pattern: "/api/instances/{instance}/why", Who: WhoScoped, About: "Its state, since when, what holds it, what happens next", Response: WhyJSON{}, handle: (*API).why},
 		{Method: "PUT", Pattern: "/api/instances/{instance}/weight", Who: WhoScoped, About: "Its share of S.DOMAIN, 0..100", Request: WeightRequest{}, Response: WeightJSON{}, handle: (*API).weight},
 		{Method: "GET", Pattern: "/api/instances/{instance}/storage", Who: WhoScoped, About: "What its directory holds", Response: StorageJSON{}, handle: (*API).usage},
+		{Method: "GET", Pattern: "/api/usage", Who: WhoScoped, About: "What tenants used, by tenant and UTC day; since, until: 2026-11-01 or 30d", Query: []string{"process", "id", "since", "until"}, Response: []UsageJSON{}, handle: (*API).usageByDay},
+		{Method: "GET", Pattern: "/api/usage/now", Who: WhoAny, About: "Running tenants with what they have used since the daemon started, and hold now", Response: UsageNowJSON{}, handle: (*API).usageNow},
 		{Method: "GET", Pattern: "/api/events", Who: WhoScoped, About: "The last transitions of tenants that match, oldest first", Query: []string{"process", "id", "limit"}, Response: []EventJSON{}, handle: (*API).events},
 		{Method: "GET", Pattern: "/api/events/stream", Who: WhoScoped, About: "Transitions as they come (SSE)", Query: []string{"process", "id"}, Response: EventJSON{}, handle: (*API).eventStream},
 		{Method: "POST", Pattern: "/api/deploy", Who: WhoAdmin, About: "Wakes a version and gives it its share of S.DOMAIN once it is healthy", Request: DeployRequest{}, Response: DeployedJSON{}, handle: (*API).deploy},

@@ -35,6 +35,8 @@ var contractRoutes = []struct{ method, path, who, request, response string }{
 	{"GET", "/api/instances/{instance}/why", "scoped", "", "+instance,state,since,since_secs,reason,health,limit,listen,pid,generation,uptime_secs,idle_secs,inflight,requests,restarts,weight,holds,next"},
 	{"GET", "/api/events", "scoped", "", "+number,timestamp,instance,from,to,event,reason,generation"},
 	{"GET", "/api/events/stream", "scoped", "", "+number,timestamp,instance,from,to,event,reason,generation"},
+	{"GET", "/api/usage", "scoped", "", "+day,instance,cpu_seconds,memory_gb_seconds,awake_seconds,requests,bytes_in,bytes_out,wakes"},
+	{"GET", "/api/usage/now", "any", "", "+timestamp,instances"},
 	{"POST", "/api/reload", "admin", "", "+changes"},
 	{"POST", "/api/tokens", "admin", "tenant,description+service,read_only,expires_secs", "token,scope+id"},
 	{"GET", "/api/tokens", "admin", "", "+id,scope,for,read_only,description,created,expires"},
@@ -121,7 +123,7 @@ func TestRoutes_ATenantTokenSeesAndActsOnItsOwnOnly(t *testing.T) {
 				}
 			case r.Pattern == "/api/instances/spawn":
 				d.ask("notes-bob", r.Method, r.Pattern, body).wants(t, 403, "this token is not for shop:bob")
-			case r.Pattern == "/metrics", r.Pattern == "/api/telemetry":
+			case r.Pattern == "/metrics", r.Pattern == "/api/telemetry", r.Pattern == "/api/usage/now":
 				d.host.door("shop:alice")
 				reply := d.ask("notes-bob", r.Method, r.Pattern, "")
 				if body := string(reply.Body); reply.Status != 200 || strings.Contains(body, "alice") || strings.Contains(body, "shop") || strings.Contains(body, "process_") {
@@ -140,7 +142,7 @@ func TestRoutes_ATenantTokenSeesAndActsOnItsOwnOnly(t *testing.T) {
 				if list := decodedReply[[]DomainJSON](t, d.ask("notes-bob", r.Method, r.Pattern, "")); len(list) != 1 || list[0].Instance != "notes:bob" {
 					t.Errorf("sees %+v", list)
 				}
-			case strings.HasPrefix(r.Pattern, "/api/logs"), strings.HasPrefix(r.Pattern, "/api/events"):
+			case r.Pattern == "/api/usage", strings.HasPrefix(r.Pattern, "/api/logs"), strings.HasPrefix(r.Pattern, "/api/events"):
 				for _, query := range []string{"?id=alice", "?process=shop", "?process=shop&id=bob", "?process=NOTES&id=ALICE"} {
 					d.ask("notes-bob", r.Method, r.Pattern+query, "").wants(t, 403, "another tenant")
 				}

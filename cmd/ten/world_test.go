@@ -36,6 +36,7 @@ type fakeHost struct {
 	domains []ledger.Domain
 	deeds   []string
 	fail    error
+	looks   int  // how often Metering was asked
 	hang    bool // Shutdown waits for its context
 
 	stubborn bool // hold and unhold have no effect
@@ -199,6 +200,31 @@ func (h *fakeHost) FollowEvents(context.Context) <-chan actors.Occurrence {
 	c <- actors.Occurrence{Number: 9, Time: time.UnixMilli(3000), Name: conf.Instance{Service: "notes", ID: "carol"}, From: actors.Running, To: actors.Draining, Event: actors.EventIdle}
 	close(c)
 	return c
+}
+
+func (h *fakeHost) Usage(_ context.Context, from, to string, wanted func(conf.Instance) bool) (rows []ledger.UsageRow, err error) {
+	for _, id := range []string{"alice", "bob"} {
+		name := conf.Instance{Service: "notes", ID: id}
+		if wanted(name) {
+			rows = append(rows, ledger.UsageRow{Day: "2026-11-01", Tenant: name, Usage: ledger.Usage{
+				CPU: 12.3456, Memory: 3600, Awake: 7200, Requests: 1500, In: 2048, Out: 5 << 20, Wakes: 4,
+			}})
+		}
+	}
+	return rows, h.did("usage %s %s", from, to)
+}
+
+// Metering grows with each look: half a core, ten requests a second.
+func (h *fakeHost) Metering(context.Context) (*actors.Metering, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.fail != nil {
+		return nil, h.fail
+	}
+	h.looks++
+	return &actors.Metering{At: time.UnixMilli(1000 * int64(h.looks)), Tenants: map[conf.Instance]actors.Metered{
+		{Service: "notes", ID: "alice"}: {Usage: ledger.Usage{CPU: 0.5 * float64(h.looks), Requests: 10 * uint64(h.looks)}, MemoryBytes: 64 << 20},
+	}}, nil
 }
 
 func (h *fakeHost) Token(plain string) (ledger.Token, bool) {
