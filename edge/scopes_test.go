@@ -94,8 +94,10 @@ func verdictOf(r Route, scope, name string, names, wellFormed bool) []int {
 	switch {
 	case r.Who == WhoPublic:
 		return nil
-	case scope == "" || scope == "wrong":
+	case scope == "":
 		return []int{http.StatusUnauthorized}
+	case scope == "wrong":
+		return []int{http.StatusUnauthorized, http.StatusTooManyRequests}
 	case strings.HasPrefix(scope, "look-") && r.Method != http.MethodGet:
 		return []int{http.StatusForbidden}
 	case r.Who == WhoAdmin && scope != "admin" && scope != "look-admin":

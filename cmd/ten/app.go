@@ -29,6 +29,7 @@ type app struct {
 	out, err io.Writer
 	env      func(string) string
 	host     func(actors.Options) (host, error) // the tree that serve runs
+	terminal func() (*terminal, error)          // for what is drawn
 	flags    globals
 	started  bool // a verb began: errors from here on are not the usage's
 
@@ -42,7 +43,10 @@ type globals struct {
 }
 
 func newApp() *app {
-	return &app{out: os.Stdout, err: os.Stderr, env: os.Getenv, host: newHost, execute: runProgram}
+	return &app{
+		out: os.Stdout, err: os.Stderr, env: os.Getenv, host: newHost, execute: runProgram,
+		terminal: func() (*terminal, error) { return openTerminal(os.Stdin, os.Stdout) },
+	}
 }
 
 // run carries out one command line and gives the exit code.
@@ -100,7 +104,7 @@ S:I below is SERVICE:ID, one tenant: notes:alice.`,
 	for group, verbs := range map[string][]*cobra.Command{
 		groupDaemon: {a.serveCmd(), a.demoCmd(), a.initCmd(), a.checkCmd(), a.doctorCmd(), a.configCmd(), a.tokenGenCmd(), a.tokenCmd(), a.reloadCmd(), a.versionCmd(), a.installCmd(), a.uninstallCmd(), a.caddyCmd(), a.backupCmd(), a.restoreCmd()},
 		groupTenants: {a.spawnCmd(), a.stopCmd(), a.restartCmd(), a.holdCmd(), a.unholdCmd(), a.registerCmd(), a.forgetCmd(),
-			a.psCmd(), a.healthCmd(), a.weightCmd(), a.deployCmd(), a.routeCmd(), a.domainCmd(), a.logsCmd(), a.eventsCmd(), a.whyCmd()},
+			a.psCmd(), a.healthCmd(), a.weightCmd(), a.deployCmd(), a.routeCmd(), a.domainCmd(), a.logsCmd(), a.eventsCmd(), a.whyCmd(), a.usageCmd(), a.topCmd()},
 	} {
 		for _, verb := range verbs {
 			verb.GroupID = group

@@ -331,7 +331,10 @@ func (w *world) app() (a *app, out, err *buffer) {
 		w.host.options = o
 		return w.host, nil
 	}
-	return &app{out: out, err: err, env: func(k string) string { return w.env[k] }, host: host, sysroot: w.dir, execute: w.system.run}, out, err
+	return &app{
+		out: out, err: err, env: func(k string) string { return w.env[k] }, host: host, sysroot: w.dir, execute: w.system.run,
+		terminal: func() (*terminal, error) { return nil, errNoTerminal },
+	}, out, err
 }
 
 // ten carries out one command line.
