@@ -157,6 +157,7 @@ func (a *archive) addEntry(root *os.Root, path, name string, e fs.DirEntry) erro
 	if err != nil {
 		return err
 	}
+	h.Format = tar.FormatPAX // keeps the nanoseconds
 	h.Name = strings.TrimSuffix(name, "/.")
 	if info.IsDir() {
 		h.Name += "/"

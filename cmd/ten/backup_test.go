@@ -134,7 +134,7 @@ func TestBackup_ATenantComesBackWithItsRightsTimesAndLinks(t *testing.T) {
 	}
 	before, _ := os.Stat(filepath.Join(dir, "deep/er/file"))
 	after, err := os.Stat(other.file("data/notes/bob/deep/er/file"))
-	if err != nil || after.Mode() != before.Mode() || after.ModTime().Unix() != before.ModTime().Unix() {
+	if err != nil || after.Mode() != before.Mode() || !after.ModTime().Equal(before.ModTime()) {
 		t.Errorf("%v, %v", after, err)
 	}
 	other.wants(1, "", "notes:bob has data already: --replace", "restore", "notes:bob", w.file("alice"))
@@ -240,6 +240,33 @@ func TestBackup_WhatIsWrongIsSaid(t *testing.T) {
 	w.wants(1, "", "notes:zoe", "backup", "notes:zoe", w.file("b"))
 	w.write("data/shop/zoe/x", "not registered")
 	w.wants(1, "", "shop:zoe", "backup", "shop:zoe", w.file("b"))
+}
+
+func TestRestore_WhatCannotBePutInPlaceLeavesWhatWasThere(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	to := write("there")
+	if err := moveInto(write("new"), to, filepath.Join(dir, "none", "aside")); err == nil {
+		t.Error("set aside nowhere")
+	}
+	if got, _ := os.ReadFile(to); string(got) != "there" {
+		t.Errorf("what was there is %q", got)
+	}
+	if err := moveInto(filepath.Join(dir, "new"), to, filepath.Join(dir, "aside")); err != nil {
+		t.Error(err)
+	}
+	if got, _ := os.ReadFile(to); string(got) != "new" {
+		t.Errorf("what is there is %q", got)
+	}
+	if err := moveInto(filepath.Join(dir, "not in the backup"), to, filepath.Join(dir, "aside")); err != nil {
+		t.Error(err)
+	}
 }
 
 // forged is a backup with entries of anybody's making.

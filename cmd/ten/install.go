@@ -87,7 +87,7 @@ func (a *app) planInstall(f installFlags, program string) (*installation, error)
 		return nil, err
 	}
 	where := a.placeOf(p.config)
-	p.dataDir, p.runDir = where.dataDir, where.runDir
+	p.dataDir, p.runDir, p.elsewhere = where.dataDir, where.runDir, a.chosenDataDir() != ""
 	if p.config.Settings.RunDir == "" {
 		p.runDir = runDirOf(p.dataDir)
 	}

@@ -20,18 +20,19 @@ type plannedFile struct {
 // installation is what has to be on a server: pure, made of the configuration
 // and the flags. apply carries it out.
 type installation struct {
-	flags            installFlags
-	config           *conf.Config
-	configPath       string
-	dataDir, runDir  string
-	program          string // that the units start
-	copied           string // from where program is to be copied; "" = it is there
-	view             view
-	port             int
-	sockets          []socketUnit
-	files            []plannedFile
-	remarks          []string
-	homeShown, tmpIs bool // the configuration names paths below /home, below /tmp
+	flags               installFlags
+	config              *conf.Config
+	configPath          string
+	dataDir, runDir     string
+	program             string // that the units start
+	copied              string // from where program is to be copied; "" = it is there
+	view                view
+	port                int
+	sockets             []socketUnit
+	files               []plannedFile
+	remarks             []string
+	elsewhere           bool // data_dir was named by --data-dir, not by the file
+	homeShown, tmpShown bool // the configuration names paths below /home, below /tmp
 }
 
 // view is what of the host the unit leaves to the daemon, and so to its tenants
@@ -98,7 +99,7 @@ func (p *installation) plan() error {
 	}
 	paths := p.named()
 	p.homeShown = slices.ContainsFunc(paths, func(path string) bool { return anyBeneath(path, "/home", "/root", "/run/user") })
-	p.tmpIs = slices.ContainsFunc(paths, func(path string) bool { return anyBeneath(path, "/tmp", "/var/tmp") })
+	p.tmpShown = slices.ContainsFunc(paths, func(path string) bool { return anyBeneath(path, "/tmp", "/var/tmp") })
 	p.remark()
 	p.files = append(p.files,
 		plannedFile{"/etc/sysusers.d/tenement.conf", sysusers, 0o644},
@@ -110,7 +111,11 @@ func (p *installation) plan() error {
 		upstream := net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port))
 		p.files = append(p.files, plannedFile{filepath.Join(etcDir, "Caddyfile"), caddyfile(p.config, p.flags.domain, upstream, p.flags.provider), 0o644})
 	}
-	return checkUnitText(p.program, p.configPath, p.dataDir, p.runDir)
+	words := append(p.written(), p.program, p.configPath)
+	for _, s := range p.sockets {
+		words = append(words, s.streams...)
+	}
+	return checkUnitText(words...)
 }
 
 const sysusers = unitHead + "u " + ownUser + " - \"tenement\" " + stateDir + "\n"
@@ -219,7 +224,7 @@ func (p *installation) remark() {
 	if p.view == enclosedView && p.homeShown {
 		p.remarks = append(p.remarks, "the configuration names files below /home or /root, so the unit shows them")
 	}
-	if p.view == enclosedView && p.tmpIs {
+	if p.view == enclosedView && p.tmpShown {
 		p.remarks = append(p.remarks, "the configuration names files below /tmp, so the unit shows the host's /tmp")
 	}
 	if p.view == enclosedView && len(p.config.Settings.TLS.DNSHook) > 0 {

@@ -148,6 +148,9 @@ func (a *app) manage(ctx context.Context, p *installation, changed []string, cop
 		{"systemctl", "daemon-reload"},
 		append([]string{"systemctl", "--quiet", "enable", serviceUnit}, units...),
 	}
+	if p.view == userView && !anyBeneath(p.dataDir, "/var/lib") && slices.Contains(changed, serviceUnit) { // else systemd does it
+		steps = slices.Insert(steps, 1, []string{"chown", "--recursive", ownUser + ":" + ownUser, p.dataDir})
+	}
 	if len(moved) > 0 || gone {
 		steps = append(steps, []string{"systemctl", "stop", serviceUnit}, append([]string{"systemctl", "restart"}, units...))
 	}

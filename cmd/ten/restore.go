@@ -151,7 +151,7 @@ func (a *app) restoreInto(from *opened, p place, replace bool) error {
 	}
 	moves := [][2]string{{acmePrefix, p.config.Settings.TLS.CacheDir}, {tokenName, filepath.Join(p.dataDir, tokenName)}, {registryName, filepath.Join(p.dataDir, registryName)}}
 	for _, m := range moves { // the registry last: with it the state is there
-		if err := moveInto(filepath.Join(stage, m[0]), m[1]); err != nil {
+		if err := moveInto(filepath.Join(stage, m[0]), m[1], filepath.Join(stage, "former-"+m[0])); err != nil {
 			return fmt.Errorf("cannot put %s in place: %w", m[0], err)
 		}
 	}
@@ -178,20 +178,26 @@ func (o *opened) unpackState(stage string) error {
 	})
 }
 
-// moveInto replaces a file or directory; what is not in the backup stays.
-func moveInto(from, to string) error {
+// moveInto puts a file or directory in place of another, which is set aside: gone
+// with the stage, or back in its place when something fails. What is not in the
+// backup stays.
+func moveInto(from, to, aside string) error {
 	if _, err := os.Lstat(from); errors.Is(err, fs.ErrNotExist) {
 		return nil
-	}
-	if info, err := os.Lstat(to); err == nil && info.IsDir() {
-		if err := os.RemoveAll(to); err != nil {
-			return err
-		}
 	}
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return err
 	}
-	return os.Rename(from, to)
+	if _, err := os.Lstat(to); err == nil {
+		if err := os.Rename(to, aside); err != nil {
+			return err
+		}
+	}
+	err := os.Rename(from, to)
+	if err != nil {
+		_ = os.Rename(aside, to) // what failed is said
+	}
+	return err
 }
 
 // takeOwner gives a tree to whom a directory belongs: the daemon's user. At
@@ -288,7 +294,7 @@ func (o *opened) unpackTenant(dir, dataDir string) error {
 	if err := takeOwner(stage, dataDir); err != nil {
 		return err
 	}
-	if err := moveInto(filepath.Join(stage, dataPrefix), dir); err != nil {
+	if err := moveInto(filepath.Join(stage, dataPrefix), dir, filepath.Join(stage, "former")); err != nil {
 		return fmt.Errorf("cannot put the directory in place: %w", err)
 	}
 	return syncDir(service)

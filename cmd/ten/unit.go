@@ -97,6 +97,9 @@ Delegate=yes
 TasksMax=infinity
 LimitNOFILE=1048576
 `, p.view, strings.Join(names, " "), command(p.program), command(p.flags.domain), p.port, specifiers(p.configPath), specifiers(p.workdir()))
+	if p.elsewhere {
+		fmt.Fprintf(&b, "Environment=TENEMENT_DATA_DIR=%s\n", specifiers(p.dataDir))
+	}
 	b.WriteString(p.directories())
 	switch p.view {
 	case enclosedView:
@@ -176,7 +179,7 @@ ProtectControlGroups=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
-`, unitMark, unitEnclosed, strings.Join(rights, " "), strings.Join(calls, " "), strings.Join(p.writable(), " "), yes(!p.homeShown), yes(!p.tmpIs))
+`, unitMark, unitEnclosed, strings.Join(rights, " "), strings.Join(calls, " "), strings.Join(p.writable(), " "), yes(!p.homeShown), yes(!p.tmpShown))
 }
 
 func (p *installation) usesGVisor() bool {

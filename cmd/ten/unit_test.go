@@ -157,6 +157,20 @@ func TestUnit_SocketsAreThoseOfTheConfiguration(t *testing.T) {
 	}
 }
 
+func TestUnit_ADataDirectoryNamedByAFlagIsTheDaemonsToo(t *testing.T) {
+	w := newServer(t)
+	w.write("etc/tenement/tenement.toml", isProcess)
+	out, ran := w.installs("-d", "example.com", "--data-dir", "/srv/data")
+	if !strings.Contains(w.read(unitAt+serviceUnit), "Environment=TENEMENT_DATA_DIR=/srv/data\n") || !w.has("srv/data") {
+		t.Errorf("%s%s", out, w.read(unitAt+serviceUnit))
+	}
+	if !strings.Contains(ran, "systemd-sysusers\nchown --recursive tenement:tenement /srv/data\n") {
+		t.Errorf("it is not its user's: %s", ran)
+	}
+	w.write("etc/tenement/tenement.toml", isEnclosed+"mounts = [[\"/srv/a b\", \"/x\", false]]\n")
+	w.wants(1, "", "choose a path without blanks", "install", "-d", "example.com")
+}
+
 func TestUnit_PathsThatNoUnitCanCarryAreRefused(t *testing.T) {
 	for _, path := range []string{"/srv/a b", "/srv/a\"b", "/srv/a\nUser=root", `/srv/a\x20b`, "/srv/a'b"} {
 		if checkUnitText("/fine", path) == nil {
@@ -205,8 +219,8 @@ func TestUnit_SystemdKnowsEveryWordOfIt(t *testing.T) {
 func TestUnit_TheEnclosedOneIsExposedNoMoreThanItsWorkTakes(t *testing.T) {
 	for toml, most := range map[string]float64{isEnclosed: 4.2, isEnclosed + isSandboxed: 4.3} {
 		p := planned(t, plainData+toml, installFlags{})
-		if p.tmpIs { // the world of the test lies there, a server's does not
-			p.tmpIs = false
+		if p.tmpShown { // the world of the test lies there, a server's does not
+			p.tmpShown = false
 		}
 		p.configPath = "/etc/tenement/tenement.toml"
 		dir := t.TempDir()
