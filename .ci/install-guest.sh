@@ -72,7 +72,7 @@ installing() {
 	! grep -q Wrote /root/again || fail "the second time is not a no-op"
 	systemd-analyze verify --man=no tenement.service 2>&1 | grep tenement && fail "systemd-analyze verify" || true
 	echo "exposure $(exposure), of 10"
-	at_most "$(exposure)" 4.2
+	at_most "$(exposure)" 4.7
 }
 
 serving() {
@@ -184,7 +184,7 @@ reloading() {
 	wants 200 alice.notes.app.test /
 	configure </dev/null
 	ten install -d app.test | grep 'The unit enclosed'
-	at_most "$(exposure)" 4.2
+	at_most "$(exposure)" 4.7
 	wants 200 alice.notes.app.test /
 }
 
@@ -195,7 +195,7 @@ guests() {
 	configure <<<$'[service.guest]\ncommand = "./notes"\nworkdir = "/srv/notes"\nlisten = "tcp"\nisolation = "sandbox"\nidle_timeout = 60\nstartup_timeout = 120\nrequest_timeout = 90\napex = "none"'
 	ten install -d app.test
 	echo "exposure $(exposure), of 10"
-	at_most "$(exposure)" 4.3
+	at_most "$(exposure)" 4.9
 	ten doctor | tail -n 12
 	ten register guest:gwen
 	wants 201 gwen.guest.app.test / -d 'of a guest'

@@ -49,7 +49,7 @@ const (
 func (v view) String() string {
 	switch v {
 	case enclosedView:
-		return "enclosed: root with few rights and without the host's homes, devices and temporary files; every service has an enclosure of its own"
+		return "enclosed: root with few rights and without the host's homes, disks and temporary files; every service has an enclosure of its own"
 	case userView:
 		return "with the host's view, as the user " + ownUser + ": every service is at isolation = \"process\""
 	case rootView:

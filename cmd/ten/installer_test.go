@@ -213,7 +213,7 @@ func TestInstall_WhatCannotBeWrittenIsNamed(t *testing.T) {
 	}
 	w := newServer(t)
 	w.write("srv", "")
-	w.wants(1, "The unit enclosed: root with few rights and without the host's homes, devices and temporary files; every service has an enclosure of its own\nWrote /usr/local/bin/ten\n",
+	w.wants(1, "The unit enclosed: root with few rights and without the host's homes, disks and temporary files; every service has an enclosure of its own\nWrote /usr/local/bin/ten\n",
 		"cannot make data_dir", "install", "-d", "example.com", "--data-dir", "/srv/data")
 }
 

@@ -138,8 +138,9 @@ func (p *installation) directories() string {
 var rights = []string{
 	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", // tenants' files
 	"CAP_KILL", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SETFCAP", // their users
-	"CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_SYS_CHROOT", // their namespaces
-	"CAP_SYS_PTRACE", // their /proc/PID/root, which the edge connects from
+	"CAP_NET_ADMIN", "CAP_NET_BIND_SERVICE", "CAP_SYS_ADMIN", "CAP_SYS_CHROOT", // their namespaces
+	"CAP_MKNOD",      // their /dev
+	"CAP_SYS_PTRACE", // their /proc/PID/fd and root: whose a listener is, and where the edge connects from
 }
 
 // denied are system calls that neither the daemon nor a tenant at namespace has a
@@ -148,7 +149,8 @@ var denied = []string{"@clock", "@cpu-emulation", "@module", "@obsolete", "@raw-
 
 // hardening is what an enclosed unit is not to see and do. Tenants inherit it, so
 // that nothing of it may be what an app needs. What systemd could forbid besides
-// is what enclosing takes: namespaces of every kind, host names, mounts.
+// is what enclosing takes: namespaces of every kind, host names, mounts, devices;
+// RestrictSUIDSGID= takes openat2 away (systemd 252), by which paths are opened.
 func (p *installation) hardening() string {
 	calls := slices.Clone(denied)
 	if !p.usesGVisor() {
@@ -165,13 +167,12 @@ SystemCallFilter=~%s
 SystemCallErrorNumber=EPERM
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 RestrictRealtime=yes
-RestrictSUIDSGID=yes
 LockPersonality=yes
 ProtectSystem=strict
 ReadWritePaths=%s
 ProtectHome=%s
 PrivateTmp=%s
-PrivateDevices=yes
+DevicePolicy=closed
 PrivateMounts=yes
 ProtectProc=invisible
 ProtectClock=yes
