@@ -41,7 +41,7 @@ func TestTop_RatesAreOfTwoLooks(t *testing.T) {
 
 func TestTop_OnceIsATableOfOneInterval(t *testing.T) {
 	w := newWorld(t)
-	w.wants(1, "", "cannot reach tenement", "top", "--once")
+	w.wants(1, "", "cannot reach tenement at http://127.0.0.1:1", "top", "--once", "--server", "http://127.0.0.1:1")
 	w.daemon()
 	w.wants(0, "1 awake on "+w.url+", CPU 50.0 %, memory 67.1 MB, 10.0 requests/s\n"+
 		"INSTANCE     CPU %  MEMORY   REQ/S  INSIDE  IDLE  UPTIME  STATE\n"+

@@ -11,7 +11,7 @@ const usageHead = "INSTANCE     CPU s  MEMORY GB*s  AWAKE  REQUESTS  IN      OUT
 
 func TestUsage_IsATableCSVOrJSON(t *testing.T) {
 	w := newWorld(t)
-	w.wants(1, "", "cannot reach tenement", "usage")
+	w.wants(1, "", "cannot reach tenement at http://127.0.0.1:1", "usage", "--server", "http://127.0.0.1:1")
 	w.daemon()
 	alice := "notes:alice  12.3   3600.0       2h     1500      2.0 kB  5.2 MB   4\n"
 	w.wants(0, usageHead+alice+strings.Replace(alice, "alice", "bob  ", 1)+
