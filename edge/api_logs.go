@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
+	"time"
 
 	"tenement/actors/journal"
 	"tenement/conf"
@@ -30,6 +32,9 @@ type logFilter struct {
 	tenantFilter
 	stream sandbox.Stream
 	search string
+	match  *regexp.Regexp
+	since  time.Time
+	until  time.Time
 	limit  int
 }
 
@@ -60,6 +65,15 @@ func logFilterOf(r *apiRequest) (f logFilter, refused *Reply) {
 		f.stream = sandbox.Stderr
 	default:
 		return f, refusep(http.StatusBadRequest, "level=%s: stdout or stderr is expected", clipText(level))
+	}
+	if f.match, refused = queryRegexp(r); refused != nil {
+		return f, refused
+	}
+	if f.since, refused = queryTime(r, "since"); refused != nil {
+		return f, refused
+	}
+	if f.until, refused = queryTime(r, "until"); refused != nil {
+		return f, refused
 	}
 	f.limit, refused = queryLimit(r)
 	return f, refused
@@ -113,7 +127,7 @@ func (f tenantFilter) lets(name conf.Instance) bool {
 
 // query is what the journal is asked for one service, or for all of them.
 func (f logFilter) query(service string) journal.Query {
-	q := journal.Query{Service: service, Stream: f.stream, Search: f.search, Limit: f.limit}
+	q := journal.Query{Service: service, Stream: f.stream, Search: f.search, Match: f.match, Since: f.since, Until: f.until, Limit: f.limit}
 	if service != "" && f.id != "" {
 		q.Service, q.Name = "", &conf.Instance{Service: service, ID: f.id}
 	}

@@ -42,6 +42,12 @@ func TestLogs_FiltersAndScopes(t *testing.T) {
 		{"admin", "?level=stderr", "n3"},
 		{"admin", "?level=stdout&process=notes&id=alice", "n1 n2"},
 		{"admin", "?search=1", "n1 b1 s1"},
+		{"admin", "?grep=^[ns]1$", "n1 s1"},
+		{"notes-bob", "?grep=1", "b1"},
+		{"admin", "?since=1h&grep=b", "b1"},
+		{"admin", "?until=1h", ""},
+		{"admin", "?until=1d", ""},
+		{"admin", "?since=2001-01-01T00:00:00Z&until=9999999999999&level=stderr", "n3"},
 		{"alice", "", "n1 n2 n3 s1"},
 		{"alice", "?process=notes", "n1 n2 n3"},
 		{"alice", "?limit=1", "s1"},
@@ -105,4 +111,23 @@ func TestLogs_AJournalThatCannotBeReadIsSaid(t *testing.T) {
 	gone, cancel := endedContext(t)
 	defer cancel()
 	d.Serve(gone, c).wants(t, 503, "cannot read the logs")
+}
+
+func TestLogs_WhatCannotBeReadIsNamed(t *testing.T) {
+	d := newAsker(t)
+	for query, says := range map[string]string{
+		"?grep=(":                             `grep=\"(\": error parsing regexp: missing closing )`,
+		"?grep=" + strings.Repeat("x", 1001):  "the expression is 1001 bytes long, at most 1000",
+		"?grep=(x{1000}){1000}":               "grep=",
+		"?since=yesterday":                    `since=\"yesterday\": a time like`,
+		"?since=-1h":                          "since=",
+		"?since=-5":                           "since=",
+		"?until=99999999999d":                 "until=",
+		"?until=2026-02-30T00:00:00Z":         "until=",
+		"?since=1h30&until=2026-02-30T00:00Z": "since=",
+	} {
+		for _, route := range []string{"/api/logs", "/api/logs/stream"} {
+			d.ask("admin", "GET", route+query, "").wants(t, 400, says)
+		}
+	}
 }

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
 	"slices"
+	"time"
 
 	"tenement/conf"
 	"tenement/sandbox"
@@ -25,6 +27,9 @@ type Query struct {
 	Service string         // "" = all services
 	Stream  sandbox.Stream // 0 = both
 	Search  string         // a substring of the message, case counts; "" = any. The parts of a long line are searched each by itself
+	Match   *regexp.Regexp // of the message, as Search; nil = any
+	Since   time.Time      // not before this; zero = from the beginning
+	Until   time.Time      // before this; zero = to the end
 	Limit   int            // 0 or less = 100; at most 10 000
 }
 
@@ -33,7 +38,34 @@ func (q *Query) wants(name conf.Instance, stream sandbox.Stream, message []byte)
 	return (q.Name == nil || *q.Name == name) &&
 		(q.Service == "" || q.Service == name.Service) &&
 		(q.Stream == 0 || q.Stream == stream) &&
-		(q.Search == "" || bytes.Contains(message, []byte(q.Search)))
+		(q.Search == "" || bytes.Contains(message, []byte(q.Search))) &&
+		(q.Match == nil || q.Match.Match(message))
+}
+
+// span is the time that a query is about, in the form of stored stamps, which
+// sort as their times do; "" = no bound.
+type span struct{ since, until, enough string }
+
+// jump is by how much a clock may have been set back without hiding lines: what
+// was written earlier than a line which is that much too old is not looked at.
+const jump = time.Hour
+
+func (q *Query) span() span {
+	stored := func(t time.Time) string {
+		if t.IsZero() {
+			return ""
+		}
+		return t.UTC().Format(stampForm)
+	}
+	in := span{since: stored(q.Since), until: stored(q.Until)}
+	if in.since != "" {
+		in.enough = stored(q.Since.Add(-jump))
+	}
+	return in
+}
+
+func (s span) holds(stamp []byte) bool {
+	return string(stamp) >= s.since && (s.until == "" || string(stamp) < s.until)
 }
 
 // Query gives the last Limit entries that match, or as many of them as come to
@@ -142,13 +174,17 @@ func (j *Journal) collect(ctx context.Context, name conf.Instance, q *Query, r *
 
 // scan adds the entries of one segment that match; false when r has enough.
 func scan(ctx context.Context, b *backward, name conf.Instance, q *Query, r *result) (more bool, err error) {
+	in := q.span()
 	for {
 		line, err := b.line(ctx)
 		if line == nil || err != nil {
 			return err == nil, err
 		}
 		s, ok := parseStored(line)
-		if !ok || !q.wants(name, s.stream, s.message) {
+		if ok && string(s.stamp) < in.enough {
+			return false, nil
+		}
+		if !ok || !in.holds(s.stamp) || !q.wants(name, s.stream, s.message) {
 			continue
 		}
 		if e, ok := s.entry(name); ok && !r.add(e) {

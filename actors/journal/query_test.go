@@ -8,10 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"tenement/conf"
 	"tenement/sandbox"
@@ -329,5 +331,38 @@ func BenchmarkQuery_TailOfALargeLog(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		query(b, j, Query{Name: &alice})
+	}
+}
+
+func TestQuery_PicksByTimeAndExpression(t *testing.T) {
+	j := newJournal(t)
+	plant(t, j, alice, "0000000001.log", at(1, "one")+at(2, "two")+at(3, "three")+at(4, "four"))
+	second := func(n int) time.Time { return time.Date(2026, 3, 1, 13, 0, n, 0, time.FixedZone("", 3600)) }
+	for _, tc := range []struct {
+		q    Query
+		want []string
+	}{
+		{Query{Since: second(2)}, []string{"two", "three", "four"}},
+		{Query{Until: second(3)}, []string{"one", "two"}},
+		{Query{Since: second(2), Until: second(4)}, []string{"two", "three"}},
+		{Query{Since: second(2), Until: second(4), Limit: 1}, []string{"three"}},
+		{Query{Since: second(5)}, nil},
+		{Query{Until: second(1)}, nil},
+		{Query{Match: regexp.MustCompile(`^t.*e`)}, []string{"three"}},
+		{Query{Match: regexp.MustCompile(`(?i)^T`), Search: "o"}, []string{"two"}},
+		{Query{Match: regexp.MustCompile(`^$`)}, nil},
+	} {
+		if got := texts(query(t, j, tc.q)); !reflect.DeepEqual(got, tc.want) {
+			t.Errorf("%+v gives %q, want %q", tc.q, got, tc.want)
+		}
+	}
+}
+
+func TestQuery_AClockThatWasSetBackHidesNothing(t *testing.T) {
+	j := newJournal(t)
+	plant(t, j, alice, "0000000001.log", strings.Replace(at(30, "days ago"), "2026-03", "2026-02", 1)+at(50, "before the jump")+at(10, "after it"))
+	since := time.Date(2026, 3, 1, 12, 0, 20, 0, time.UTC)
+	if got := texts(query(t, j, Query{Since: since})); !reflect.DeepEqual(got, []string{"before the jump"}) {
+		t.Errorf("%q", got)
 	}
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -19,6 +21,8 @@ import (
 type logFlags struct {
 	name          string
 	level, search string
+	grep          string
+	since, until  string
 	limit         int
 	follow, json  bool
 }
@@ -36,6 +40,9 @@ func (a *app) logsCmd() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&f.level, "level", "", "stdout or stderr only")
 	cmd.Flags().StringVar(&f.search, "search", "", "lines with this text only")
+	cmd.Flags().StringVar(&f.grep, "grep", "", "lines that match this regular expression only (RE2; (?i) ignores case)")
+	cmd.Flags().StringVar(&f.since, "since", "", "lines from then on: 15m, 2h, 3d ago, or a time like \"2026-11-25 12:00\"")
+	cmd.Flags().StringVar(&f.until, "until", "", "lines before then, in the same forms")
 	cmd.Flags().IntVar(&f.limit, "limit", 100, "the last N lines")
 	cmd.Flags().BoolVarP(&f.follow, "follow", "f", false, "then print lines as they are written")
 	jsonFlag(cmd, &f.json)
@@ -54,7 +61,7 @@ func (a *app) logs(ctx context.Context, f logFlags) error {
 	if f.follow {
 		return a.followLogs(ctx, c, f, query)
 	}
-	lines, err := c.logs(ctx, query, f.limit)
+	lines, err := c.logs(ctx, f.past(query), f.limit)
 	if err != nil {
 		return err
 	}
@@ -84,7 +91,35 @@ func (f logFlags) query() (url.Values, error) {
 	if f.search != "" {
 		query.Set("search", f.search)
 	}
+	if f.grep != "" {
+		query.Set("grep", f.grep)
+	}
+	if f.follow && f.until != "" {
+		return nil, errors.New("--until and --follow: a log that is followed has no end")
+	}
 	return query, nil
+}
+
+// past is the query of the lines that are there already.
+func (f logFlags) past(query url.Values) url.Values {
+	query = maps.Clone(query)
+	for param, text := range map[string]string{"since": f.since, "until": f.until} {
+		if text != "" {
+			query.Set(param, momentText(text))
+		}
+	}
+	return query
+}
+
+// momentText turns a time of this place into one of everywhere; what is no such
+// time is the daemon's to read, or to refuse.
+func momentText(text string) string {
+	for _, form := range []string{time.DateOnly, "2006-01-02 15:04", time.DateTime, "2006-01-02T15:04", "2006-01-02T15:04:05"} {
+		if at, err := time.ParseInLocation(form, text, time.Local); err == nil {
+			return at.Format(time.RFC3339)
+		}
+	}
+	return text
 }
 
 func (c *client) logs(ctx context.Context, query url.Values, limit int) ([]edge.LogJSON, error) {
@@ -102,7 +137,7 @@ func (a *app) followLogs(ctx context.Context, c *client, f logFlags, query url.V
 		return err
 	}
 	defer stream.Body.Close()
-	past, err := c.logs(ctx, query, f.limit)
+	past, err := c.logs(ctx, f.past(query), f.limit)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"tenement/conf"
 	"tenement/sandbox"
@@ -67,4 +68,21 @@ func TestLogs_AStreamThatIsRefusedIsSaid(t *testing.T) {
 	w.daemon()
 	w.wants(1, "", "unknown or expired token", "logs", "-f", "--server", w.url, "--token", "wrong")
 	w.wants(1, "", "from 1 to 10000", "logs", "-f", "--limit", "0")
+	w.wants(1, "", "grep=\"(\": error parsing regexp: missing closing )", "logs", "--grep", "(")
+	w.wants(1, "", "since=\"noon\": a time like 2026-11-25T12:00:00Z, or how long ago", "logs", "--since", "noon")
+	w.wants(1, "", "a log that is followed has no end", "logs", "-f", "--until", "1h")
+}
+
+func TestLogs_ATimeOfThisPlaceIsOneOfEverywhere(t *testing.T) {
+	local := time.Date(2026, 11, 25, 12, 30, 0, 0, time.Local)
+	for _, text := range []string{"2026-11-25 12:30", "2026-11-25 12:30:00", "2026-11-25T12:30", "2026-11-25T12:30:00"} {
+		if got, err := time.Parse(time.RFC3339, momentText(text)); err != nil || !got.Equal(local) {
+			t.Errorf("%q is %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"15m", "2026-11-25T12:30:00Z", "noon"} {
+		if got := momentText(text); got != text {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
 }
