@@ -70,12 +70,17 @@ func (m *Metrics) observe(service string, phase int, took time.Duration) {
 // metrics answers GET /metrics with what the caller may see.
 func (a *API) metrics(ctx context.Context, r *apiRequest) Reply {
 	registry := prometheus.NewRegistry()
-	c := &collector{}
-	for _, info := range a.host.List() {
-		if r.who.may(info.Name) {
+	metering, err := a.host.Metering(ctx)
+	if err != nil {
+		return a.failed("cannot gather the metrics", err)
+	}
+	c, all, now := &collector{metering: metering}, a.host.List(), time.Now()
+	for _, info := range all {
+		if r.who.may(info.Name) && hasSeries(info, now) {
 			c.tenants = append(c.tenants, info)
 		}
 	}
+	c.services = a.sumServices(r.who, all, metering)
 	c.used = a.storage.measure(ctx, c.tenants)
 	c.meter = a.meter
 	if r.who.admin {
@@ -111,6 +116,9 @@ type collector struct {
 	used    []*int64
 	meter   func(conf.Instance) *actors.Meter
 	wakes   *sync.Map // nil: not for this caller
+
+	metering *actors.Metering
+	services map[string]*serviceSum
 }
 
 // The names of the contract, and below those that are ours.
@@ -147,6 +155,10 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		}
 		c.collectDoor(out, t)
 		c.collectState(out, t, c.used[i])
+		c.collectUsage(out, t)
+	}
+	for name, sum := range c.services {
+		sum.collect(out, name)
 	}
 	out <- prometheus.MustNewConstMetric(descUp, prometheus.GaugeValue, up)
 	if c.wakes != nil {

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -69,7 +70,18 @@ func TestMetrics_NamesAndLabelsAreThoseOfTheContract(t *testing.T) {
 		`tenement_response_bytes_total` + alice:                                            "7",
 		`tenement_upgrades_open` + alice:                                                   "4",
 		`tenement_upstream_errors_total{cause="timeout",instance="alice",process="notes"}`: "2",
-		`tenement_requests_total{instance="alice",process="shop"}`:                         "0",
+		`tenement_requests_total{instance="alice",process="shop"}`:                         "", // it sleeps
+		`tenement_instance_cpu_seconds_total{id="alice",process="notes"}`:                  "1.23456",
+		`tenement_instance_memory_bytes{id="alice",process="notes"}`:                       "6.4e+07",
+		`tenement_service_instances{process="notes"}`:                                      "2",
+		`tenement_service_instances_up{process="notes"}`:                                   "1",
+		`tenement_service_instances_up{process="shop"}`:                                    "0",
+		`tenement_service_requests_total{process="notes"}`:                                 "14",
+		`tenement_service_request_bytes_total{process="notes"}`:                            "200",
+		`tenement_service_response_bytes_total{process="notes"}`:                           "4000",
+		`tenement_service_wakes_total{process="shop"}`:                                     "3",
+		`tenement_service_cpu_seconds_total{process="shop"}`:                               "1.23456",
+		`tenement_service_memory_gb_seconds_total{process="shop"}`:                         "2.5",
 		`tenement_wake_seconds_bucket{phase="queue",process="notes",le="0.001"}`:           "1",
 		`tenement_wake_seconds_bucket{phase="spawn",process="notes",le="0.0025"}`:          "0",
 		`tenement_wake_seconds_bucket{phase="spawn",process="notes",le="0.005"}`:           "1",
@@ -98,6 +110,8 @@ func TestMetrics_SeriesAreThoseOfWhoIsRegistered(t *testing.T) {
 			t.Errorf("left: %s", series)
 		}
 	}
+	d.host.fail = errors.New("no accountant")
+	d.ask("admin", "GET", "/metrics", "").wants(t, 500, "cannot gather the metrics: no accountant")
 	if len(before) <= len(after) || after[`tenement_instances_up`] != "0" {
 		t.Errorf("%d series before, %d after", len(before), len(after))
 	}

@@ -44,7 +44,7 @@ var homes = map[string][]string{
 	"github.com/asynkron/protoactor-go": {"actors"},
 	"go.etcd.io/bbolt":                  {"actors/ledger"},
 	"github.com/valyala/fasthttp":       {"edge/server.go", "edge/server_test.go"},
-	"github.com/prometheus":             {"edge/metrics.go", "edge/metrics_test.go"},
+	"github.com/prometheus":             {"edge/metrics.go", "edge/metrics_test.go", "edge/metrics_usage.go"},
 	"github.com/spf13/cobra":            {"cmd/ten"},
 	"golang.org/x/term":                 {"cmd/ten"},
 	"github.com/rs/zerolog":             {"sandbox", "actors", "edge", "cmd/ten"}, // a value that is passed on
