@@ -20,6 +20,7 @@ type Occurrence struct {
 	From, To   State
 	Event      Event
 	Reason     string // for operators; "" when there is no more to say
+	Limit      string // that its process ran into: oom, pids, quota; "" = none
 	Generation uint64
 }
 

@@ -64,7 +64,7 @@ func (l *life) hit(limit string) {
 		l.hits.OOM++
 	case string(sandbox.LimitPids):
 		l.hits.Pids++
-	case limitQuota:
+	case LimitQuota:
 		l.hits.Quota++
 	}
 }
@@ -88,7 +88,7 @@ func (t *tenant) hitLimit(m *hit) {
 func (t *tenant) tellOfLimit(text string) {
 	l := t.life()
 	t.h.chronicle.add(Occurrence{
-		Time: time.Now(), Name: t.cell.name, From: l.machine.State, To: l.machine.State, Event: EventLimit, Reason: text, Generation: l.gen,
+		Time: time.Now(), Name: t.cell.name, From: l.machine.State, To: l.machine.State, Event: EventLimit, Reason: text, Limit: l.limit, Generation: l.gen,
 	})
 	t.h.observe(t.cell.name, l.machine.State, l.machine.State, text)
 }

@@ -70,7 +70,7 @@ func (t *tenant) limitStorage() error {
 	}
 	l.hoard.used, l.hoard.full = usage.Bytes, isFull(usage.Bytes, quotaOf(config), l.hoard.enforced)
 	if l.hoard.full {
-		l.hit(limitQuota)
+		l.hit(LimitQuota)
 		return mendError{fmt.Errorf("cannot start %s: quota: %s: remove some of it from %s, or raise the quota", t.cell.name, t.holds(), dir)}
 	}
 	return nil
@@ -81,8 +81,8 @@ func (t *tenant) stopsWhenFull() bool {
 	return config.StorageQuotaMB > 0 && config.StorageFull == conf.StorageFullStop && !t.life().hoard.enforced
 }
 
-// limitQuota names a full quota, beside sandbox's limits.
-const limitQuota = "quota"
+// LimitQuota names a full quota, beside sandbox's limits.
+const LimitQuota = "quota"
 
 // holds says what there is and what there may be.
 func (t *tenant) holds() string {
@@ -132,9 +132,9 @@ func (t *tenant) measured(m *measured) {
 	was := l.hoard.full
 	l.hoard.used, l.hoard.full = m.usage.Bytes, isFull(m.usage.Bytes, quotaOf(t.cell.config()), l.hoard.enforced)
 	switch {
-	case l.hoard.full && (!was || l.limit != limitQuota):
+	case l.hoard.full && (!was || l.limit != LimitQuota):
 		t.filled()
-	case was && !l.hoard.full && l.limit == limitQuota:
+	case was && !l.hoard.full && l.limit == LimitQuota:
 		l.limit = ""
 		t.note("quota: there is room again: " + t.holds())
 	}
@@ -145,7 +145,7 @@ func (t *tenant) measured(m *measured) {
 // follows where the file system does not refuse writes by itself.
 func (t *tenant) filled() {
 	l := t.life()
-	l.hit(limitQuota)
+	l.hit(LimitQuota)
 	text := "quota: " + t.holds()
 	switch {
 	case l.hoard.enforced:
@@ -154,7 +154,7 @@ func (t *tenant) filled() {
 		text += `: it is put to sleep (storage_full = "stop")`
 	}
 	t.note(text)
-	t.log().Warn().Str("limit", limitQuota).Msg(text)
+	t.log().Warn().Str("limit", LimitQuota).Msg(text)
 	t.tellOfLimit(text)
 	if t.stopsWhenFull() {
 		l.reason = text

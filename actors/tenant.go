@@ -144,7 +144,7 @@ func (t *tenant) announce(from State, e Event) {
 	}
 	ev.Msg("tenant")
 	t.h.chronicle.add(Occurrence{
-		Time: time.Now(), Name: t.cell.name, From: from, To: l.machine.State, Event: e, Reason: l.reason, Generation: l.gen,
+		Time: time.Now(), Name: t.cell.name, From: from, To: l.machine.State, Event: e, Reason: l.reason, Limit: l.limit, Generation: l.gen,
 	})
 	t.h.observe(t.cell.name, from, l.machine.State, l.reason)
 }

@@ -38,6 +38,8 @@ type Settings struct {
 	TrustedProxies      []string // CIDRs, addresses or "unix", checked
 	LogMaxBytes         int64    // per tenant
 	UIDBase             uint32
+	Webhook             string       // URL that is told of what goes wrong; "" = none
+	WebhookSecretFile   string       // key of its signatures; "" = unsigned
 	RunscPath           string       // gVisor's program, absolute; "" = runsc in the PATH
 	PrivateNetwork      netip.Prefix // IPv4; tenants' addresses are taken from a /16 of it
 	TLS                 TLS

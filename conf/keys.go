@@ -103,6 +103,10 @@ var settingsKeys = append([]key[Settings]{
 	row("runsc_path", absolute, "", func(s *Settings) *string { return &s.RunscPath }),
 	// A daemon takes the first free /16 of it, so that sixteen find one.
 	row("private_network", privateNetwork, defaultPrivate, func(s *Settings) *netip.Prefix { return &s.PrivateNetwork }),
+	// Nobody is told: `ten events` and the log have it.
+	row("webhook", checked(text, isWebhook), "", func(s *Settings) *string { return &s.Webhook }),
+	// Unsigned: the URL itself is a secret with most receivers.
+	row("webhook_secret_file", absolute, "", func(s *Settings) *string { return &s.WebhookSecretFile }),
 	table("tls", tlsKeys, func(s *Settings) *TLS { return &s.TLS }),
 }, clientKeys...)
 

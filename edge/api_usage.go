@@ -55,7 +55,7 @@ type UsageOfNowJSON struct {
 
 func usageJSON(r ledger.UsageRow) UsageJSON {
 	return UsageJSON{
-		Day: r.Day, Instance: r.Tenant.String(), CPUSeconds: milli(r.CPU), MemoryGBSeconds: milli(r.Memory), AwakeSeconds: milli(r.Awake),
+		Day: r.Day, Instance: r.Tenant.String(), CPUSeconds: milli(r.CPU), MemoryGBSeconds: milli(r.Memory*1000) / 1000, AwakeSeconds: milli(r.Awake),
 		Requests: r.Requests, BytesIn: r.In, BytesOut: r.Out, Wakes: r.Wakes,
 	}
 }

@@ -45,7 +45,8 @@ type daemon struct {
 	url    string
 	log    zerolog.Logger
 	lock   *dataLock
-	access io.Closer // the access log; nil = stdout
+	access io.Closer     // the access log; nil = stdout
+	hook   *edge.Webhook // nil = nobody is told
 	runDir string
 	load   func() (*conf.Config, error) // nil = there is no file
 	failed chan error                   // a listener that ended by itself
@@ -112,6 +113,10 @@ func (d *daemon) build(a *app, o daemonOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	secret, err := webhookSecret(o.place.config.Settings)
+	if err != nil {
+		return err
+	}
 	d.host, err = a.host(actors.Options{
 		Config: o.place.config, DataDir: o.place.dataDir, RunDir: o.place.runDir, Domain: o.domain, Log: o.log,
 		Conns: edge.NewConns, Probe: edge.Probe, AdminToken: token, Observe: o.observe, Woken: metrics.Woken,
@@ -128,6 +133,9 @@ func (d *daemon) build(a *app, o daemonOptions) (err error) {
 		Host: d.host, API: edge.NewAPI(api), Domain: o.domain, Log: o.log,
 		TrustedProxies: proxies, TrustUnix: unix, HSTS: o.tls.HSTSMaxAge, Clients: o.place.config.Settings.Clients, Access: access, Metrics: metrics,
 	})
+	if err == nil {
+		d.hook = startWebhook(o, secret, d.host)
+	}
 	return err
 }
 
@@ -199,6 +207,9 @@ func (d *daemon) stop(ctx context.Context) error {
 	}
 	d.closeTLS()
 	err := d.host.Shutdown(ctx)
+	if d.hook != nil {
+		d.hook.Stop()
+	}
 	tidy(d.runDir)
 	d.unlock()
 	if err != nil {

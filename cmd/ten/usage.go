@@ -141,7 +141,7 @@ func usageRow(u edge.UsageJSON) []string {
 func (a *app) usageCSV(rows []edge.UsageJSON) error {
 	w := csv.NewWriter(a.out)
 	lines := [][]string{{"day", "instance", "cpu_seconds", "memory_gb_seconds", "awake_seconds", "requests", "bytes_in", "bytes_out", "wakes"}}
-	float := func(f float64) string { return strconv.FormatFloat(f, 'f', 3, 64) }
+	float := func(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 	whole := func(n uint64) string { return strconv.FormatUint(n, 10) }
 	for _, r := range rows {
 		lines = append(lines, []string{

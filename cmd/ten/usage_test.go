@@ -21,7 +21,7 @@ func TestUsage_IsATableCSVOrJSON(t *testing.T) {
 		t.Errorf("the daemon was asked %q", got)
 	}
 	w.wants(0, "day,instance,cpu_seconds,memory_gb_seconds,awake_seconds,requests,bytes_in,bytes_out,wakes\n"+
-		"2026-11-01,notes:bob,12.346,3600.000,7200.000,1500,2048,5242880,4\n", "", "usage", "notes:bob", "--csv")
+		"2026-11-01,notes:bob,12.346,3600,7200,1500,2048,5242880,4\n", "", "usage", "notes:bob", "--csv")
 	if code, out, _ := w.ten("usage", "notes", "--json"); code != 0 || strings.Count(out, `"day": "2026-11-01"`) != 2 || !strings.Contains(out, `"cpu_seconds": 12.346`) {
 		t.Errorf("%d %s", code, out)
 	}

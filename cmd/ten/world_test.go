@@ -36,6 +36,7 @@ type fakeHost struct {
 	domains []ledger.Domain
 	deeds   []string
 	fail    error
+	fails   bool // FollowEvents tells of a tenant that failed
 	looks   int  // how often Metering was asked
 	hang    bool // Shutdown waits for its context
 
@@ -193,7 +194,10 @@ func (h *fakeHost) Events() []actors.Occurrence {
 }
 
 func (h *fakeHost) FollowEvents(context.Context) <-chan actors.Occurrence {
-	c := make(chan actors.Occurrence, 3)
+	c := make(chan actors.Occurrence, 4)
+	if h.fails {
+		c <- actors.Occurrence{Number: 1, Name: conf.Instance{Service: "notes", ID: "carol"}, From: actors.Queued, To: actors.Failed, Event: actors.EventStartFailed}
+	}
 	for _, o := range h.Events() {
 		c <- o
 	}
