@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -59,14 +60,22 @@ func spareThreads() {
 	used.Wait()
 }
 
-// eat takes memory until there is no more.
+// eat takes memory until there is no more, or, with mb, so much, and keeps it.
 func eat(w http.ResponseWriter, r *http.Request) {
+	if mb, err := strconv.Atoi(r.URL.Query().Get("mb")); err == nil {
+		held.Store(bytes.Repeat([]byte("x"), mb<<20))
+		fmt.Fprint(w, "ate")
+		return
+	}
 	var all [][]byte
 	for {
 		all = append(all, bytes.Repeat([]byte("x"), 1<<20))
 		runtime.KeepAlive(all)
 	}
 }
+
+// held is what a bounded meal was.
+var held atomic.Value
 
 // burn uses every core for a while and says how much CPU time it got.
 func burn(w http.ResponseWriter, r *http.Request) {
