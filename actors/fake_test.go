@@ -214,6 +214,14 @@ func (p *actorProcess) releases() int {
 
 func (p *actorProcess) Pid() int { return p.pid }
 
+// Usage is a megabyte for each generation, and a second.
+func (p *actorProcess) Usage() sandbox.Usage {
+	return sandbox.Usage{CPU: time.Second, Memory: int64(p.spec.Generation) << 20}
+}
+
+// Usage is a minute of all.
+func (s *stage) Usage() (time.Duration, bool) { return time.Minute, true }
+
 func (p *actorProcess) Record() sandbox.Record {
 	base := filepath.Join(p.spec.RunDir, strconv.FormatUint(p.spec.Generation, 10))
 	return sandbox.Record{

@@ -19,6 +19,7 @@ type launcher interface {
 	Sweep() (ended int, err error)
 	FreePort() (int, error)
 	ReleasePort(port int)
+	Usage() (cpu time.Duration, counted bool)
 	Close() error
 }
 
@@ -32,6 +33,7 @@ type process interface {
 	Settle(patience time.Duration)
 	Release() error
 	Record() sandbox.Record
+	Usage() sandbox.Usage
 }
 
 // engine is the real launcher.

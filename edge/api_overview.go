@@ -19,6 +19,8 @@ type OverviewJSON struct {
 	States     map[string]int `json:"states"`
 	Requests   uint64         `json:"requests"` // forwarded, of those registered
 	Inflight   int64          `json:"inflight"`
+	Memory     int64          `json:"memory_bytes"` // of the processes of those awake
+	CPUSecs    *float64       `json:"cpu_secs"`     // of all tenants since the daemon started; null: not an admin, or nobody counts
 	Services   []ServiceJSON  `json:"services"`
 	Server     *ServerJSON    `json:"server"` // null: not an admin
 	Wakes      *WakesJSON     `json:"wakes"`  // null: not of a whole service
@@ -51,8 +53,12 @@ func (a *API) overview(_ context.Context, r *apiRequest) Reply {
 	answer := OverviewJSON{Now: now.UnixMilli(), States: map[string]int{}}
 	services := a.visibleServices(r.who)
 	for _, info := range a.host.List() {
-		if r.who.may(info.Name) {
-			answer.count(services, info)
+		if !r.who.may(info.Name) {
+			continue
+		}
+		answer.count(services, info)
+		if used, awake := a.host.Usage(info.Name); awake {
+			answer.Memory += used.Memory
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(services)) {
@@ -61,6 +67,10 @@ func (a *API) overview(_ context.Context, r *apiRequest) Reply {
 	answer.Wakes = a.wakes(r.who, now)
 	if r.who.admin {
 		answer.Server = readServer()
+		if spent, counted := a.host.CPUOfAll(); counted {
+			secs := spent.Seconds()
+			answer.CPUSecs = &secs
+		}
 	}
 	return answerJSON(http.StatusOK, answer)
 }

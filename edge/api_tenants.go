@@ -26,7 +26,7 @@ type TenantRowJSON struct {
 	Health      string   `json:"health"`
 	Reason      string   `json:"reason"`
 	Limit       string   `json:"limit"`
-	SinceMs     int64    `json:"since"` // ms since 1970 of the state; 0 = unknown
+	Since       int64    `json:"since"` // ms since 1970 of the state; 0 = unknown
 	UptimeSecs  int64    `json:"uptime_secs"`
 	IdleSecs    int64    `json:"idle_secs"`
 	Inflight    int64    `json:"inflight"`
@@ -151,19 +151,23 @@ func (a *API) tenants(_ context.Context, r *apiRequest) Reply {
 	rows = rows[:min(f.limit, len(rows))]
 	answer.Tenants = make([]TenantRowJSON, len(rows))
 	for i, info := range rows {
-		answer.Tenants[i] = tenantRow(info)
+		answer.Tenants[i] = a.tenantRow(info)
 	}
 	return answerJSON(http.StatusOK, answer)
 }
 
-func tenantRow(i actors.Info) TenantRowJSON {
+func (a *API) tenantRow(i actors.Info) TenantRowJSON {
 	row := TenantRowJSON{
 		ID: i.Name.String(), State: i.State, Health: i.Health, Reason: i.Reason, Limit: i.Limit,
 		UptimeSecs: wholeSeconds(i.Uptime), IdleSecs: wholeSeconds(i.Idle), Inflight: i.Inflight, Requests: i.Requests,
 		Restarts: i.Restarts, Weight: i.Weight, Weighted: i.Weighted,
 	}
 	if !i.Since.IsZero() {
-		row.SinceMs = i.Since.UnixMilli()
+		row.Since = i.Since.UnixMilli()
+	}
+	if used, awake := a.host.Usage(i.Name); awake {
+		secs := used.CPU.Seconds()
+		row.MemoryBytes, row.CPUSecs = &used.Memory, &secs
 	}
 	return row
 }
