@@ -67,7 +67,7 @@ function ask(text) {
         field.select();
       }
     },
-  }, h("h1", {}, "tenement"), h("label", { for: "token" }, "Token"), field, wrong, button,
+  }, h("h1", {}, "tenement"), h("input", { type: "text", autocomplete: "username", value: "tenement", hidden: true, tabindex: "-1" }), h("label", { for: "token" }, "Token"), field, wrong, button,
   h("p.hint", {}, "An admin token, or one of a service or tenant. On the machine: ", h("code", {}, "ten token-gen"), "."));
   put(main, form);
   field.focus();

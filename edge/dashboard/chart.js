@@ -1,6 +1,6 @@
 // Charts by uPlot. Colours come from the style sheet, so that a change of theme
 // draws them anew.
-import { h, put, say } from "./dom.js";
+import { h, put, say, moment } from "./dom.js";
 
 const shown = new Set();
 
@@ -19,29 +19,46 @@ export function redraw() {
   for (const chart of shown) chart.draw();
 }
 
-// chart shows series over time: lines is [{label, bars}], text writes a value.
-// The caption's last words are the newest values, for those who see no canvas.
+// chart shows series over time: lines is [{label, bars, fill, ink}], text writes a
+// value. The caption is the key: with the values under the pointer, else the newest.
+// options: height; least, the smallest range; span, the seconds that are in sight
+// at least; steps, the distances of marks; history, the newest is no news.
 export function chart(title, lines, text, options = {}) {
-  const latest = h("span.latest"), plot = h("div.plot");
-  const figure = h("figure.chart", { "aria-label": title, role: "group" }, h("figcaption", {}, h("b", {}, title), latest), plot);
+  const keys = lines.map((line, i) => h("span.key", {}, h("span.swatch.ink-" + (line.ink || i + 1), { "aria-hidden": "true" }), h("span", {}, lines.length > 1 ? line.label : ""), h("b")));
+  const at = h("span.at"), plot = h("div.plot");
+  const figure = h("figure.chart", { "aria-label": title, role: "group" }, h("figcaption", {}, h("h2", {}, title), at, ...keys), plot);
+  const height = options.height || 150;
   let data = [[], ...lines.map(() => [])], drawn = null;
+
+  function caption() {
+    const under = drawn && drawn.cursor.idx !== null && drawn.cursor.idx !== undefined ? drawn.cursor.idx : -1;
+    const i = under >= 0 ? under : data[0].length - 1;
+    say(at, under >= 0 ? moment(1000 * data[0][i]) : "");
+    keys.forEach((key, n) => {
+      const value = data[n + 1][i];
+      say(key.lastChild, value === null || value === undefined || (options.history && under < 0) ? "" : text(value));
+    });
+  }
 
   function build() {
     const ink = colour("ink-muted"), grid = colour("ink-grid"), font = "11px " + getComputedStyle(document.body).fontFamily;
     const axis = { stroke: ink, font, grid: { stroke: grid, width: 1 }, ticks: { show: false } };
     drawn = new uPlot({
-      width: Math.max(plot.clientWidth, 200), height: options.height || 140,
+      width: Math.max(plot.clientWidth, 200), height, legend: { show: false }, padding: [8, 10, 0, 0],
       cursor: { y: false, points: { size: 5 }, drag: { setScale: false, x: false, y: false } },
-      legend: { live: true },
-      scales: { x: { time: true }, y: { range: (u, low, high) => [0, Math.max(high || 0, options.least || 1) * 1.08] } },
-      axes: [{ ...axis, size: 24, gap: 4, values: (u, at) => at.map((s) => clockAxis(s, at)) },
-        { ...axis, size: 62, gap: 6, space: 28, values: (u, at) => at.map((v) => text(v)) }],
-      series: [{ value: (u, s) => (s === null ? "" : new Date(s * 1000).toTimeString().slice(0, 8)) }, ...lines.map((line, i) => {
+      hooks: { setCursor: [caption] },
+      scales: {
+        x: { time: true, range: (u, low, high) => [options.span ? Math.min(low, high - options.span) : low, high] },
+        y: { range: (u, low, high) => [0, Math.max(high || 0, options.least || 1) * 1.08] },
+      },
+      axes: [{ ...axis, size: 24, gap: 4, values: (u, marks) => marks.map((s) => mark(s, marks)) },
+        { ...axis, size: 62, gap: 6, space: 28, incrs: options.steps, values: (u, marks) => marks.map((v) => (v === 0 ? "0" : text(v))) }],
+      series: [{}, ...lines.map((line, i) => {
         const stroke = colour("ink-" + (line.ink || i + 1));
         return {
           label: line.label, stroke, width: line.bars ? 0 : 1.5, fill: line.bars ? stroke : line.fill ? faint(stroke) : undefined,
-          paths: line.bars ? uPlot.paths.bars({ size: [0.75, 40] }) : undefined, points: { show: false },
-          value: (u, v) => (v === null || v === undefined ? "" : text(v)), spanGaps: false,
+          paths: line.bars ? uPlot.paths.bars({ size: [0.75, 40] }) : undefined,
+          points: { show: !line.bars && Boolean(options.history), size: 4, fill: stroke },
         };
       })],
     }, data, plot);
@@ -52,10 +69,9 @@ export function chart(title, lines, text, options = {}) {
     // set takes the times in seconds and one list of values a line.
     set(times, ...values) {
       data = [times, ...values];
-      const newest = lines.map((line, i) => [line.label, values[i].at(-1)]).filter(([, v]) => v !== null && v !== undefined);
-      say(latest, options.quiet ? "" : newest.map(([label, v]) => (lines.length > 1 ? label + " " : "") + text(v)).join("  \u00b7  "));
       if (drawn) drawn.setData(data);
       else if (plot.isConnected && plot.clientWidth) build();
+      caption();
     },
     draw() {
       if (drawn) drawn.destroy();
@@ -70,18 +86,23 @@ export function chart(title, lines, text, options = {}) {
   };
   const watch = new ResizeObserver(() => {
     if (!plot.clientWidth) return;
-    if (drawn) drawn.setSize({ width: plot.clientWidth, height: options.height || 140 });
+    if (drawn) drawn.setSize({ width: plot.clientWidth, height });
     else build();
   });
   watch.observe(plot);
+  plot.style.height = height + "px";
   shown.add(self);
   return self;
 }
 
-function clockAxis(s, all) {
+// mark writes a time under the chart, with seconds where marks are that close.
+function mark(s, marks) {
   const text = new Date(s * 1000).toTimeString();
-  return all.length > 1 && all[1] - all[0] < 60 ? text.slice(0, 8) : text.slice(0, 5);
+  return marks.length > 1 && marks[1] - marks[0] < 60 ? text.slice(0, 8) : text.slice(0, 5);
 }
+
+// powers are the distances of marks for bytes.
+export const powers = Array.from({ length: 44 }, (_, i) => 2 ** i);
 
 // Series keeps the newest points of what is polled. Time that nobody looked is a gap.
 export class Series {

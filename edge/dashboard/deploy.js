@@ -14,7 +14,7 @@ export function deploy(main, can) {
   const from = h("select", { id: "from", required: true }), to = h("select", { id: "to", required: true });
   const off = can.admin ? null : h("p.muted", {}, "This token may only look.");
 
-  put(main, h("h1", {}, "Deploy"), note,
+  put(main, h("h1.sr", {}, "Deploy"), note,
     h("div.tools", {}, h("label", { for: "service" }, "Service"), service, apex),
     h("section", {}, h("h2", {}, "Versions that share the traffic"), h("div.scroll", { tabindex: "0", role: "region", "aria-label": "Versions" }, h("table", {}, h("thead", {}, h("tr", {}, ...["Version", "State", "Health", "Uptime", "Weight", "Share", ""].map((t) => h("th", { scope: "col" }, t || h("span.sr", {}, "Actions"))))), body))),
     off || h("div.columns.even", {},
@@ -34,7 +34,7 @@ export function deploy(main, can) {
   async function refresh() {
     try {
       services = ((await get("/api/overview")).services || []).filter((s) => s.configured);
-      if (!services.some((s) => s.name === chosen) && services.length) choose(services[0].name);
+      if (!services.some((s) => s.name === chosen) && services.length) choose(services.reduce((a, b) => (b.awake > a.awake ? b : a)).name);
       options(service, services.map((s) => s.name), chosen);
       const now = services.find((s) => s.name === chosen);
       say(apex, !now ? "No service is configured." : { weighted: chosen + "." + can.session.domain + " is shared by weight.", none: "apex = \u201cnone\u201d: " + chosen + "." + can.session.domain + " serves nobody, whatever the weights." }[now.apex] || chosen + "." + can.session.domain + " always serves " + now.apex + ".");

@@ -65,7 +65,7 @@ export function millis(n) {
 }
 
 export const count = (n) => n.toLocaleString("en");
-export const percent = (n) => (n === null || n === undefined ? "\u2013" : n.toFixed(n < 10 ? 1 : 0) + " %");
+export const percent = (n) => (n === null || n === undefined ? "\u2013" : n.toFixed(n > 0 && n < 10 ? 1 : 0) + " %");
 
 export const clock = (ms) => new Date(ms).toTimeString().slice(0, 8);
 export function moment(ms) {

@@ -1,7 +1,7 @@
 // The front page: who is awake, what the server has left, how fast tenants wake.
 import { h, put, say, badge, tenantLink, plain, bytes, count, millis, percent, clock, every } from "./dom.js";
 import { get, follow } from "./api.js";
-import { chart, Series, Rate } from "./chart.js";
+import { chart, powers, Series, Rate } from "./chart.js";
 
 // What was measured stays when another page is looked at in between.
 const memory = new Series(2), cpu = new Series(2);
@@ -15,10 +15,10 @@ function tile(label) {
 export function overview(main, can) {
   const tiles = { awake: tile("Awake"), asleep: tile("Asleep"), failed: tile("Failed"), memory: tile("Memory"), cpu: tile("CPU"), wakes: tile("Wakes, last hour"), wake: tile("Wake time, last hour") };
   const charts = {
-    memory: chart("Memory", [{ label: "server", fill: true }, { label: "tenants" }], bytes, { least: 1 << 20 }),
-    cpu: chart("CPU", [{ label: "server", fill: true }, { label: "tenants" }], percent, { least: 10 }),
-    wakes: chart("Wakes an hour, last 24 h", [{ label: "wakes", bars: true }], (n) => count(Math.round(n)), { least: 5, quiet: true }),
-    wake: chart("Wake time, last 24 h", [{ label: "p50" }, { label: "p99", ink: 3 }], millis, { least: 5, quiet: true }),
+    memory: chart("Memory", [{ label: "server", fill: true }, { label: "tenants" }], bytes, { least: 1 << 20, span: 300, steps: powers }),
+    cpu: chart("CPU", [{ label: "server", fill: true }, { label: "tenants" }], percent, { least: 10, span: 300 }),
+    wakes: chart("Wakes an hour, last 24 h", [{ label: "wakes", bars: true }], (n) => count(Math.round(n)), { least: 5, history: true }),
+    wake: chart("Wake time, last 24 h", [{ label: "p50" }, { label: "p99", ink: 3 }], millis, { least: 5, history: true }),
   };
   const services = h("tbody"), news = h("ol.events");
   const whole = can.session.scope !== "tenant", server = can.session.scope === "admin";

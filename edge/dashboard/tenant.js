@@ -1,7 +1,7 @@
 // One tenant: what it does and why, what it takes, what it says.
 import { h, put, say, badge, plain, bytes, secs, count, percent, moment, every } from "./dom.js";
 import { get, call, instance, follow } from "./api.js";
-import { chart, Series, Rate } from "./chart.js";
+import { chart, powers, Series, Rate } from "./chart.js";
 import { ask } from "./dialog.js";
 import { log } from "./log.js";
 
@@ -17,9 +17,9 @@ export function tenant(main, can, id) {
   const [service, name] = id.split(":");
   const state = h("span"), health = h("span.muted"), facts = h("dl.facts"), reason = h("p.reason"), note = h("p.wrong", { role: "alert" });
   const charts = {
-    cpu: chart("CPU", [{ label: "CPU", fill: true }], percent, { least: 5, height: 120 }),
-    memory: chart("Memory", [{ label: "memory", fill: true, ink: 2 }], bytes, { least: 1 << 20, height: 120 }),
-    requests: chart("Requests a second", [{ label: "requests/s", fill: true, ink: 3 }], (n) => (n < 10 ? n.toFixed(1) : count(Math.round(n))), { least: 1, height: 120 }),
+    cpu: chart("CPU", [{ label: "CPU", fill: true }], percent, { least: 5, height: 130, span: 120 }),
+    memory: chart("Memory", [{ label: "memory", fill: true, ink: 2 }], bytes, { least: 1 << 20, height: 130, span: 120, steps: powers }),
+    requests: chart("Requests a second", [{ label: "requests/s", fill: true, ink: 3 }], (n) => (n < 10 ? n.toFixed(1) : count(Math.round(n))), { least: 1, height: 130, span: 120 }),
   };
   const timeline = h("ol.events", {});
   const buttons = h("div.buttons", {}), output = log(service, name);
