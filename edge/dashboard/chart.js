@@ -26,7 +26,7 @@ export function redraw() {
 export function chart(title, lines, text, options = {}) {
   const keys = lines.map((line, i) => h("span.key", {}, h("span.swatch.ink-" + (line.ink || i + 1), { "aria-hidden": "true" }), h("span", {}, lines.length > 1 ? line.label : ""), h("b")));
   const at = h("span.at"), plot = h("div.plot");
-  const figure = h("figure.chart", { "aria-label": title, role: "group" }, h("figcaption", {}, h("h2", {}, title), at, ...keys), plot);
+  const figure = h("figure.chart", { "aria-label": title }, h("figcaption", {}, h("h2", {}, title), at, ...keys), plot);
   const height = options.height || 150;
   let data = [[], ...lines.map(() => [])], drawn = null;
 

@@ -13,7 +13,7 @@ const columns = [
 export function tenants(main) {
   const asked = new URLSearchParams(location.hash.split("?")[1] || "");
   const query = { search: asked.get("search") || "", process: asked.get("process") || "", state: asked.get("state") || "", sort: asked.get("sort") || "" };
-  let rows = new Map(), matching = 0, turn = 0, chosen = -1; // rows: number -> row
+  let rows = new Map(), matching = 0, turn = 0, chosen = -1, answered = false; // rows: number -> row
   const loading = new Set();
 
   const search = h("input", { type: "search", placeholder: "Search tenants", "aria-label": "Search tenants by id or reason", value: query.search, oninput: later(() => change({ search: search.value.trim() })) });
@@ -31,7 +31,7 @@ export function tenants(main) {
     Object.assign(query, what);
     const params = new URLSearchParams(Object.entries(query).filter(([, v]) => v));
     history.replaceState(null, "", "#/tenants" + (params.size ? "?" + params : ""));
-    [rows, chosen] = [new Map(), -1];
+    [rows, chosen, answered] = [new Map(), -1, false];
     loading.clear();
     turn++;
     view.scrollTop = 0;
@@ -51,7 +51,7 @@ export function tenants(main) {
     try {
       const page = await get("/api/tenants", { ...query, offset: first, limit: part });
       if (mine !== turn) return;
-      matching = page.matching;
+      [matching, answered] = [page.matching, true];
       for (let i = 0; i < part; i++) rows.delete(first + i);
       page.tenants.forEach((row, i) => rows.set(first + i, row));
       say(total, page.matching === page.total ? count(page.total) + " tenants" : count(page.matching) + " of " + count(page.total) + " tenants");
@@ -78,7 +78,7 @@ export function tenants(main) {
     const held = document.activeElement && body.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
     const lines = [];
     for (let i = first; i < last; i++) lines.push(line(i));
-    if (matching === 0 && rows.size === 0 && !loading.size) lines.push(h("tr", {}, h("td.empty", { colspan: columns.length }, query.search || query.state ? "No tenant matches." : "No tenant is registered yet: ten register S:I, or ten spawn S:I.")));
+    if (matching === 0 && answered) lines.push(h("tr", {}, h("td.empty", { colspan: columns.length }, query.search || query.state ? "No tenant matches." : "No tenant is registered yet: ten register S:I, or ten spawn S:I.")));
     body.replaceChildren(above, ...lines, below);
     table.setAttribute("aria-rowcount", matching + 1);
     heads.forEach((head, i) => {
