@@ -195,7 +195,9 @@ check("a tenant: reason, charts, live log with search and pause, hostile lines",
 
   await page.selectOption(".log select", "");
   for (let i = 0; i < 10; i++) await daemon.visit("notes:alice", "/log?lines=2000&text=flood");
-  await eventually("the end of a flood", async () => { const l = (await text(page, ".lines")).trim(); return /flood \d+$/.test(l); });
+  await eventually("a flood", async () => (await page.locator(".lines p", { hasText: "flood" }).count()) > 500);
+  await daemon.visit("notes:alice", "/log?text=after");
+  await eventually("what comes after a flood", async () => /after \d+$/.test((await text(page, ".lines")).trim()));
   must("the page keeps every line of a flood", (await page.locator(".lines p").count()) <= 2000);
   for (let i = 0; i < 5; i++) await daemon.visit("notes:alice", "/?burn=100");
   for (const title of ["CPU", "Memory", "Requests a second"]) await eventually("ink in " + title, async () => (await ink(page, title)) > 500);
@@ -280,6 +282,8 @@ check("hostile ids, states, reasons and errors are texts", async () => {
   await page.route("**/api/tenants?*", (r) => r.fulfill({ status: 500, json: { error: hostile } }));
   await go(page, "#/tenants");
   await eventually("the error", async () => (await text(page, "main .wrong")) === hostile);
+  await go(page, "#/tenant/" + encodeURIComponent(hostile));
+  await eventually("a word about a name that is none", async () => (await text(page, "main")).includes(hostile));
   await go(page, "#/tenant/%ff");
   await go(page, "#/nothing/" + encodeURIComponent(hostile));
   await page.waitForSelector(".tiles");

@@ -64,25 +64,44 @@ export async function logout() {
 }
 
 // follow reads a stream of server-sent events until stopped, and again after a
-// pause when it breaks. EventSource would not send the header. opened is called
-// each time it has begun: what came before has to be asked for.
+// pause when it breaks. EventSource would not send the header. Nothing is followed
+// while nobody looks: a browser has six connections to a host, for all its tabs.
+// opened is called each time it has begun: what came before has to be asked for.
 export function follow(path, query, { opened, item }) {
-  const stop = new AbortController();
   const params = new URLSearchParams(Object.entries(query).filter(([, v]) => v !== ""));
+  let over = false, stream = null, rested = () => {};
+  const looks = () => (document.hidden ? stream?.abort() : rested());
+  const rest = (ms) => new Promise((done) => {
+    const timer = setTimeout(done, ms);
+    rested = () => { clearTimeout(timer); done(); };
+  });
+  document.addEventListener("visibilitychange", looks);
   (async () => {
-    while (!stop.signal.aborted) {
-      try {
-        const answer = await send("GET", path + "?" + params, undefined, stop.signal);
-        if (answer.status === 401) return ends();
-        if (answer.ok) await events(answer.body.pipeThrough(new TextDecoderStream()).getReader(), opened, item);
-      } catch { /* it broke, or was stopped: see below */ }
-      await new Promise((done) => {
-        const timer = setTimeout(done, 2000);
-        stop.signal.addEventListener("abort", () => { clearTimeout(timer); done(); }, { once: true });
-      });
+    while (!over) {
+      if (!document.hidden && !(await once())) return;
+      if (!over) await rest(document.hidden ? 3600e3 : 2000);
     }
   })();
-  return () => stop.abort();
+
+  // once follows to the end of one stream; false: there will be no other.
+  async function once() {
+    stream = new AbortController();
+    try {
+      const answer = await send("GET", path + "?" + params, undefined, stream.signal);
+      if (answer.status === 401) ends();
+      if (answer.ok) await events(answer.body.pipeThrough(new TextDecoderStream()).getReader(), opened, item);
+      return answer.ok || answer.status === 429 || answer.status > 499;
+    } catch { // it broke, or was stopped
+      return true;
+    }
+  }
+
+  return () => {
+    over = true;
+    document.removeEventListener("visibilitychange", looks);
+    stream?.abort();
+    rested();
+  };
 }
 
 async function events(reader, opened, item) {

@@ -24,7 +24,7 @@ export function redraw() {
 // options: height; least, the smallest range; span, the seconds that are in sight
 // at least; steps, the distances of marks; history, the newest is no news.
 export function chart(title, lines, text, options = {}) {
-  const keys = lines.map((line, i) => h("span.key", {}, h("span.swatch.ink-" + (line.ink || i + 1), { "aria-hidden": "true" }), h("span", {}, lines.length > 1 ? line.label : ""), h("b")));
+  const keys = lines.map((line, i) => h("span.key", {}, lines.length > 1 && h("span.swatch.ink-" + (line.ink || i + 1), { "aria-hidden": "true" }), lines.length > 1 && h("span", {}, line.label), h("b")));
   const at = h("span.at"), plot = h("div.plot");
   const figure = h("figure.chart", { "aria-label": title }, h("figcaption", {}, h("h2", {}, title), at, ...keys), plot);
   const height = options.height || 150;
@@ -51,7 +51,7 @@ export function chart(title, lines, text, options = {}) {
         x: { time: true, range: (u, low, high) => [options.span ? Math.min(low, high - options.span) : low, high] },
         y: { range: (u, low, high) => [0, Math.max(high || 0, options.least || 1) * 1.08] },
       },
-      axes: [{ ...axis, size: 24, gap: 4, values: (u, marks) => marks.map((s) => mark(s, marks)) },
+      axes: [{ ...axis, size: 24, gap: 4, space: 74, values: (u, marks) => marks.map((s) => mark(s, marks)) },
         { ...axis, size: 62, gap: 6, space: 28, incrs: options.steps, values: (u, marks) => marks.map((v) => (v === 0 ? "0" : text(v))) }],
       series: [{}, ...lines.map((line, i) => {
         const stroke = colour("ink-" + (line.ink || i + 1));

@@ -5,7 +5,7 @@ import { get, follow } from "./api.js";
 const keep = 2000, first = 500;
 
 export function log(process, id) {
-  let paused = false, stop = () => {}, turn = 0, timer = 0;
+  let paused = false, stale = false, stop = () => {}, turn = 0, timer = 0;
   let waiting = []; // lines that came while it was paused
   const lines = h("div.lines", { tabindex: "0", role: "log", "aria-live": "off", "aria-label": "Log of " + process + ":" + id });
   const search = h("input", { type: "search", placeholder: "Search the log", "aria-label": "Search the log", oninput: () => { clearTimeout(timer); timer = setTimeout(begin, 250); } });
@@ -19,11 +19,15 @@ export function log(process, id) {
     stop();
     const mine = ++turn;
     let buffer = []; // what streams in before the last lines are here
-    waiting = [];
+    [waiting, stale] = [[], false];
     put(lines);
     counted();
     stop = follow("/api/logs/stream", query(), {
       opened: async () => {
+        if (paused && lines.children.length) { // it broke and goes on: what is shown stays
+          stale = true;
+          return;
+        }
         buffer ||= [];
         const had = await get("/api/logs", { ...query(), limit: first }).catch((err) => { say(note, err.message); return []; });
         if (mine !== turn) return;
@@ -70,6 +74,7 @@ export function log(process, id) {
     paused = !paused;
     pause.setAttribute("aria-pressed", String(paused));
     say(pause, paused ? "Resume" : "Pause");
+    if (!paused && stale) return begin(); // some lines were missed
     if (!paused) {
       add(waiting);
       waiting = [];

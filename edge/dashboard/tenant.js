@@ -15,6 +15,10 @@ function measured(id) {
 
 export function tenant(main, can, id) {
   const [service, name] = id.split(":");
+  if (!service || !name) {
+    put(main, h("p.wrong", { role: "alert" }, "No tenant is called \u201c" + plain(id) + "\u201d: names are SERVICE:ID."));
+    return null;
+  }
   const state = h("span"), health = h("span.muted"), facts = h("dl.facts"), reason = h("p.reason"), note = h("p.wrong", { role: "alert" });
   const charts = {
     cpu: chart("CPU", [{ label: "CPU", fill: true }], percent, { least: 5, height: 130, span: 120 }),
