@@ -20,6 +20,6 @@ func (h *Host) Usage(name conf.Instance) (sandbox.Usage, bool) {
 	return v.process.Usage(), true
 }
 
-// CPUOfAll is the CPU time that all tenants have taken since the daemon started,
+// CPUOfAll is the CPU time that all tenants have taken since the cgroup was made,
 // those that sleep now too; false where no cgroup counts it.
 func (h *Host) CPUOfAll() (time.Duration, bool) { return h.launcher.Usage() }

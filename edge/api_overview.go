@@ -20,7 +20,7 @@ type OverviewJSON struct {
 	Requests   uint64         `json:"requests"` // forwarded, of those registered
 	Inflight   int64          `json:"inflight"`
 	Memory     int64          `json:"memory_bytes"` // of the processes of those awake
-	CPUSecs    *float64       `json:"cpu_secs"`     // of all tenants since the daemon started; null: not an admin, or nobody counts
+	CPUSecs    *float64       `json:"cpu_secs"`     // of all tenants so far, those asleep too; null: not an admin, or nobody counts
 	Services   []ServiceJSON  `json:"services"`
 	Server     *ServerJSON    `json:"server"` // null: not an admin
 	Wakes      *WakesJSON     `json:"wakes"`  // null: not of a whole service

@@ -3,6 +3,8 @@ package edge
 import (
 	"sync"
 	"time"
+
+	"tenement/actors"
 )
 
 // The last day of wakes, of one service: what a chart shows. It is written at a
@@ -13,14 +15,14 @@ const (
 )
 
 // wakeCounts are how many wakes took how long, by wakeBounds.
-type wakeCounts [len(wakeBounds) + 1]uint32
+type wakeCounts [len(wakeBounds) + 1]uint64
 
 // wakeDay is a ring of slots; number is that of the slot's time since 1970.
 type wakeDay struct {
 	mu    sync.Mutex
 	slots [wakeSlots]struct {
 		number int64
-		counts wakeCounts
+		counts [len(wakeBounds) + 1]uint32
 	}
 }
 
@@ -31,7 +33,7 @@ func (d *wakeDay) add(at time.Time, took time.Duration) {
 	defer d.mu.Unlock()
 	slot := &d.slots[number%int64(wakeSlots)]
 	if slot.number != number {
-		slot.number, slot.counts = number, wakeCounts{}
+		slot.number, slot.counts = number, [len(wakeBounds) + 1]uint32{}
 	}
 	slot.counts[wakeBucket(took)]++
 }
@@ -52,7 +54,10 @@ func (d *wakeDay) addTo(sum *[wakeSlots]wakeCounts, now time.Time) {
 	defer d.mu.Unlock()
 	for _, slot := range d.slots {
 		if back := last - slot.number; back >= 0 && back < int64(wakeSlots) {
-			sum[wakeSlots-1-int(back)].add(&slot.counts)
+			into := &sum[wakeSlots-1-int(back)]
+			for i, n := range slot.counts {
+				into[i] += uint64(n)
+			}
 		}
 	}
 }
@@ -60,33 +65,15 @@ func (d *wakeDay) addTo(sum *[wakeSlots]wakeCounts, now time.Time) {
 func (c *wakeCounts) total() uint64 {
 	n := uint64(0)
 	for _, count := range c {
-		n += uint64(count)
+		n += count
 	}
 	return n
 }
 
 // quantile estimates, in milliseconds, below which time the share q of the wakes
-// lies: exact to a bucket, linear inside of it. 0 without wakes.
+// lies. 0 without wakes.
 func (c *wakeCounts) quantile(q float64) float64 {
-	rank, below := q*float64(c.total()), 0.0
-	for i, n := range c {
-		if n == 0 || rank > below+float64(n) {
-			below += float64(n)
-			continue
-		}
-		if i == len(wakeBounds) {
-			break // beyond the last bound nothing is known
-		}
-		lower := 0.0
-		if i > 0 {
-			lower = wakeBounds[i-1]
-		}
-		return 1000 * (lower + (wakeBounds[i]-lower)*(rank-below)/float64(n))
-	}
-	if c.total() == 0 {
-		return 0
-	}
-	return 1000 * wakeBounds[len(wakeBounds)-1]
+	return 1000 * actors.Quantile(c[:], wakeBounds[:], q)
 }
 
 func (c *wakeCounts) add(more *wakeCounts) {

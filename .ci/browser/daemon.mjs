@@ -56,6 +56,7 @@ idle_timeout = 600
     this.log = fs.openSync(path.join(this.dir, "log"), "a");
     this.process = spawn(this.ten, ["--config", this.config, "serve", "-p", String(this.port), "-d", "tenement.localhost"], { stdio: ["ignore", this.log, this.log] });
     this.ended = new Promise((done) => this.process.once("exit", done));
+    process.once("exit", () => this.process.kill("SIGTERM")); // nobody outlives the suite
     for (const end = Date.now() + 60000; ;) {
       if ((await this.raw("GET", "/health").catch(() => ({}))).status === 200) break;
       if (Date.now() > end || this.process.exitCode !== null) throw new Error("the daemon did not start:\n" + fs.readFileSync(path.join(this.dir, "log"), "utf8"));

@@ -3,15 +3,16 @@
 # its own on loopback. TEN: a built binary; without one it is built. Screenshots go
 # to docs/screenshots, or to $SCREENSHOTS. Needs chromium, node and npm.
 set -euo pipefail
+ten=${1:+$(realpath "$1")}
 cd "$(dirname "${BASH_SOURCE[0]}")"
-here=$PWD repo=$(cd ../.. && pwd)
+repo=$(cd ../.. && pwd)
 for program in node npm "${CHROMIUM:-/usr/bin/chromium}"; do
 	command -v "$program" >/dev/null || { echo "the browser suite needs $program: apt-get install chromium nodejs npm"; exit 1; }
 done
 work=$(mktemp -d "${TMPDIR:-/tmp}/browser.XXXXXX")
 trap 'rm -rf --one-file-system -- "$work"' EXIT
-ten=${1:-}
 [ -n "$ten" ] || { (cd "$repo" && CGO_ENABLED=0 go build -o "$work/ten" ./cmd/ten); ten=$work/ten; }
 cp package.json package-lock.json ./*.mjs "$work"
 (cd "$work" && npm ci --no-audit --no-fund --silent)
-TEN=$(realpath "$ten") WORK=$work SCREENSHOTS=${SCREENSHOTS:-$repo/docs/screenshots} node "$work/suite.mjs"
+cd "$work" # a checkout that changes meanwhile shall not matter
+TEN=$ten WORK=$work SCREENSHOTS=${SCREENSHOTS:-$repo/docs/screenshots} node "$work/suite.mjs"

@@ -12,6 +12,8 @@ const patience = 60000;
 const hostile = `<img src=x onerror="window.pwned='img'"><script>window.pwned='script'</script>"'>`;
 const args = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--force-color-profile=srgb"];
 
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(1));
+
 let failed = 0;
 const checks = [];
 const check = (name, f) => checks.push([name, f]);
