@@ -28,6 +28,7 @@ type API struct {
 	sessions *sessions
 	storage  *storageMeter
 	measured *Metrics
+	history  history
 	tls      *TLS
 	domain   string
 	reloader func(context.Context) ([]conf.Difference, error)
@@ -56,6 +57,9 @@ func NewAPI(o APIOptions) *API {
 	if a.measured == nil {
 		a.measured = NewMetrics()
 	}
+	a.history.look = a.look
+	begin := a.history.begin
+	a.measured.awake.Store(&begin)
 	return a
 }
 

@@ -20,8 +20,9 @@ import (
 // Metrics is what is measured beside the doors' own meters. Both are read when
 // somebody asks: there is no series but of who is registered at that time.
 type Metrics struct {
-	wakes sync.Map // service -> *wakeTimes
-	days  sync.Map // service -> *wakeDay
+	wakes sync.Map               // service -> *wakeTimes
+	days  sync.Map               // service -> *wakeDay
+	awake atomic.Pointer[func()] // told of each wake; nil: nobody listens
 }
 
 // NewMetrics makes an empty one.
@@ -57,6 +58,9 @@ func (m *Metrics) Woken(name conf.Instance, p actors.Phases) {
 		day, _ = m.days.LoadOrStore(name.Service, &wakeDay{})
 	}
 	day.(*wakeDay).add(time.Now(), p.Queue+p.Spawn+p.Ready)
+	if tell := m.awake.Load(); tell != nil {
+		(*tell)()
+	}
 }
 
 func (m *Metrics) observe(service string, phase int, took time.Duration) {

@@ -55,6 +55,7 @@ func init() {
 		{Method: "POST", Pattern: "/api/logout", Who: WhoPublic, About: "Ends the browser's session", handle: (*API).logout},
 		{Method: "GET", Pattern: "/api/session", Who: WhoAny, About: "Who the token is for", Response: SessionJSON{}, handle: (*API).whoami},
 		{Method: "GET", Pattern: "/api/overview", Who: WhoAny, About: "States counted, services, what the server and the tenants use, wakes of the last day; the server's own figures are for admins", Response: OverviewJSON{}, handle: (*API).overview},
+		{Method: "GET", Pattern: "/api/history", Who: WhoAdmin, About: "What the server and the tenants took in the last day, a look a minute while somebody was awake", Response: HistoryJSON{}, handle: (*API).pastDay},
 		{Method: "GET", Pattern: "/api/tenants", Who: WhoAny, About: "One page of the tenants that match, and how many there are", Query: []string{"search", "process", "state", "weighted", "sort", "offset", "limit"}, Response: TenantsJSON{}, handle: (*API).tenants},
 		{Method: "GET", Pattern: "/health", Who: WhoPublic, About: "The daemon is up", Response: StatusJSON{}, handle: (*API).alive},
 		{Method: "GET", Pattern: "/metrics", Who: WhoAny, About: "Prometheus text; a tenant's token sees its own series", Response: "", handle: (*API).metrics},

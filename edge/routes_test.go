@@ -50,6 +50,7 @@ var contractRoutes = []struct{ method, path, who, request, response string }{
 	{"POST", "/api/logout", "public", "", ""},
 	{"GET", "/api/session", "any", "", "+scope,for,read_only,description,domain"},
 	{"GET", "/api/overview", "any", "", "+now,registered,awake,states,requests,inflight,memory_bytes,cpu_secs,services,server,wakes"},
+	{"GET", "/api/history", "admin", "", "+times,memory_bytes,tenants_memory_bytes,cpu_percent,tenants_cpu_percent"},
 	{"GET", "/api/tenants", "any", "", "+total,matching,offset,tenants"},
 	{"POST", "/api/domains/remove", "admin", "domain", "domain,unicode,instance,created"},
 }

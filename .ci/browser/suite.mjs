@@ -106,6 +106,10 @@ check("overview: figures, charts, live events", async () => {
   });
   await eventually("a CPU figure", async () => /\d %/.test(await page.locator(".tile", { hasText: "CPU" }).innerText()));
   for (const title of ["Memory", "CPU", "Wakes an hour, last 24 h", "Wake time, last 24 h"]) await eventually("ink in " + title, async () => (await ink(page, title)) > 500);
+  const before = await ink(page, "Memory"), minutes = Array.from({ length: 240 }, (_, i) => Date.now() - (240 - i) * 60000), flat = (n) => minutes.map(() => n);
+  await page.route("**/api/history", (r) => r.fulfill({ json: { times: minutes, memory_bytes: flat(4e9), tenants_memory_bytes: flat(1e9), cpu_percent: flat(50), tenants_cpu_percent: flat(9) } }));
+  await page.reload();
+  await eventually("the last hours in the charts", async () => (await ink(page, "Memory")) > 1.5 * before);
   same("services", await page.locator("tbody th").allInnerTexts(), ["broken", "notes", "shop"]);
   await daemon.api("POST", "/api/instances/notes:bob/restart");
   await eventually("the restart among the events", async () => /notes:bob[\s\S]*running/.test(await page.locator(".events li", { hasText: "notes:bob" }).first().innerText()));

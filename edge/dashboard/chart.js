@@ -104,9 +104,12 @@ function mark(s, marks) {
 // powers are the distances of marks for bytes.
 export const powers = Array.from({ length: 44 }, (_, i) => 2 ** i);
 
-// Series keeps the newest points of what is polled. Time that nobody looked is a gap.
+// gap is the time, in seconds, without a look that a line does not cross.
+const gap = 130;
+
+// Series keeps the newest points of what is polled.
 export class Series {
-  constructor(lines, keep = 400) {
+  constructor(lines, keep = 2400) {
     this.times = [];
     this.values = Array.from({ length: lines }, () => []);
     this.keep = keep;
@@ -114,8 +117,16 @@ export class Series {
   add(ms, ...values) {
     const at = ms / 1000, last = this.times.at(-1);
     if (last !== undefined && at <= last) return;
-    if (last !== undefined && at - last > 15) this.push(last + 1, values.map(() => null));
+    if (last !== undefined && at - last > gap) this.push(last + 1, values.map(() => null));
     this.push(at, values);
+  }
+  // seed puts what the daemon has kept before the points that are newer.
+  seed(times, ...values) {
+    const own = this.times.map((at, i) => [at, this.values.map((list) => list[i])]).filter(([at]) => !(at <= times.at(-1)));
+    this.times = [];
+    this.values.forEach((list) => { list.length = 0; });
+    times.forEach((at, i) => this.add(1000 * at, ...values.map((list) => list[i])));
+    own.forEach(([at, list]) => this.add(1000 * at, ...list));
   }
   push(at, values) {
     this.times.push(at);

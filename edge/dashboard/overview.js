@@ -31,6 +31,13 @@ export function overview(main, can) {
       h("section", {}, h("h2", {}, "Services"), h("div.scroll", { tabindex: "0", role: "region", "aria-label": "Services" }, h("table", {}, h("thead", {}, h("tr", {}, ...["Service", "Registered", "Awake", "Failed", "Apex"].map((t, i) => h(i && i < 4 ? "th.num" : "th", { scope: "col" }, t)))), services))),
       h("section", {}, h("h2", {}, "Latest events"), news)));
 
+  if (server) {
+    get("/api/history").then((past) => {
+      const times = past.times.map((ms) => ms / 1000);
+      memory.seed(times, past.memory_bytes, past.tenants_memory_bytes);
+      cpu.seed(times, past.cpu_percent, past.tenants_cpu_percent);
+    }, () => {}); // what comes from now on is shown all the same
+  }
   const stop = every(3000, async () => {
     try {
       show(await get("/api/overview"));
