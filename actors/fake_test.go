@@ -31,6 +31,8 @@ type behaviour struct {
 	ignoresTERM bool
 	releaseErrs int           // how often Release fails first
 	straggles   time.Duration // how long the rest of its tree takes to end
+	burns       float64       // cores in use
+	holds       int64         // bytes of memory
 }
 
 // stage is a launcher whose processes are characters: only starting and probing
@@ -177,7 +179,7 @@ func (s *stage) Start(spec sandbox.Spec, ev sandbox.Events) (process, error) {
 	if s.running[spec.Name] != nil {
 		s.t.Errorf("a second process of %s", spec.Name)
 	}
-	p := &actorProcess{stage: s, spec: spec, events: ev, does: b, over: make(chan struct{}), killed: make(chan struct{}), pid: 1000 + len(s.started)}
+	p := &actorProcess{stage: s, spec: spec, events: ev, does: b, began: time.Now(), over: make(chan struct{}), killed: make(chan struct{}), pid: 1000 + len(s.started)}
 	s.running[spec.Name] = p
 	s.maxAwake = max(s.maxAwake, len(s.running))
 	s.starting++
@@ -196,6 +198,8 @@ type actorProcess struct {
 	events  sandbox.Events
 	does    behaviour
 	pid     int
+	began   time.Time
+	died    time.Time // set before over is closed
 	over    chan struct{}
 	killed  chan struct{}
 	once    sync.Once
@@ -214,20 +218,26 @@ func (p *actorProcess) releases() int {
 
 func (p *actorProcess) Pid() int { return p.pid }
 
-// Usage is a megabyte for each generation, and a second.
-func (p *actorProcess) Usage() sandbox.Usage {
-	return sandbox.Usage{CPU: time.Second, Memory: int64(p.spec.Generation) << 20}
-}
-
-// Usage is a minute of all.
-func (s *stage) Usage() (time.Duration, bool) { return time.Minute, true }
-
 func (p *actorProcess) Record() sandbox.Record {
 	base := filepath.Join(p.spec.RunDir, strconv.FormatUint(p.spec.Generation, 10))
 	return sandbox.Record{
 		Name: p.spec.Name, Generation: p.spec.Generation, Pid: p.pid, Start: 1, Boot: "this", RunDir: p.spec.RunDir,
 		Marker: "TENEMENT_RUN=" + base, Stdout: base + ".out", Stderr: base + ".err",
 	}
+}
+
+// Usage is steady work while it lives.
+func (p *actorProcess) Usage() sandbox.Usage {
+	select {
+	case <-p.over:
+		return sandbox.Usage{CPU: p.worked(p.died)}
+	default:
+		return sandbox.Usage{CPU: p.worked(time.Now()), Memory: p.does.holds}
+	}
+}
+
+func (p *actorProcess) worked(until time.Time) time.Duration {
+	return time.Duration(p.does.burns * float64(until.Sub(p.began)))
 }
 
 func (p *actorProcess) isReady() {
@@ -267,6 +277,7 @@ func (p *actorProcess) Listens(ctx context.Context) error {
 func (p *actorProcess) end(s sandbox.Status) {
 	p.once.Do(func() {
 		p.isReady()
+		p.died = time.Now()
 		close(p.over)
 		p.events.Exited(s)
 	})

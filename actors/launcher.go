@@ -19,7 +19,7 @@ type launcher interface {
 	Sweep() (ended int, err error)
 	FreePort() (int, error)
 	ReleasePort(port int)
-	Usage() (cpu time.Duration, counted bool)
+	CPUOfAll() (spent time.Duration, counted bool)
 	Close() error
 }
 

@@ -133,8 +133,8 @@ func (h *apiHost) Why(name conf.Instance) (actors.Explanation, error) {
 	return actors.Explanation{Info: i, Holds: []string{"one request is inside"}, Next: "sleeps 300 s after its last use"}, err
 }
 
-// Usage is a second and a megabyte of whoever has a process.
-func (h *apiHost) Usage(name conf.Instance) (sandbox.Usage, bool) {
+// Takes is a second and a megabyte of whoever has a process.
+func (h *apiHost) Takes(name conf.Instance) (sandbox.Usage, bool) {
 	i, err := h.find(name)
 	return sandbox.Usage{CPU: time.Second, Memory: 1 << 20}, err == nil && i.Awake()
 }

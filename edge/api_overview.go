@@ -57,7 +57,7 @@ func (a *API) overview(_ context.Context, r *apiRequest) Reply {
 			continue
 		}
 		answer.count(services, info)
-		if used, awake := a.host.Usage(info.Name); awake {
+		if used, awake := a.host.Takes(info.Name); awake {
 			answer.Memory += used.Memory
 		}
 	}

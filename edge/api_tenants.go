@@ -165,7 +165,7 @@ func (a *API) tenantRow(i actors.Info) TenantRowJSON {
 	if !i.Since.IsZero() {
 		row.Since = i.Since.UnixMilli()
 	}
-	if used, awake := a.host.Usage(i.Name); awake {
+	if used, awake := a.host.Takes(i.Name); awake {
 		secs := used.CPU.Seconds()
 		row.MemoryBytes, row.CPUSecs = &used.Memory, &secs
 	}

@@ -104,7 +104,7 @@ func (a *API) look() (p historyPoint, awake bool) {
 	spent, _ := a.host.CPUOfAll()
 	p.ofTenants = spent.Seconds()
 	for _, info := range a.host.List() {
-		if used, up := a.host.Usage(info.Name); up {
+		if used, up := a.host.Takes(info.Name); up {
 			awake = true
 			p.tenants += used.Memory
 		}

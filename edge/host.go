@@ -66,7 +66,7 @@ type Manages interface {
 	Info(name conf.Instance) (actors.Info, error)
 	List() []actors.Info // everybody registered, sorted by name
 	Why(name conf.Instance) (actors.Explanation, error)
-	Usage(name conf.Instance) (sandbox.Usage, bool) // false: it has no process
+	Takes(name conf.Instance) (sandbox.Usage, bool) // false: it has no process
 	CPUOfAll() (time.Duration, bool)                // of all tenants so far; false: nobody counts
 	Journal() *journal.Journal
 	Events() []actors.Occurrence                               // the newest of all tenants, oldest first

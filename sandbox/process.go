@@ -25,6 +25,7 @@ type Process struct {
 	inside  *inside // nil: it lives on the host
 	outputs [2]output
 	oom     oomWatch
+	account account
 
 	pidsTold atomic.Bool   // stored by the loop
 	done     chan struct{} // closed when the main process has ended; status holds then
@@ -136,6 +137,7 @@ func (p *Process) Release() error {
 func (p *Process) cleanUp() error {
 	p.closePidfd()
 	p.inside.close()
+	p.closeAccount()
 	var errs []error
 	if p.tree != nil {
 		errs = append(errs, endTree(p.tree))
@@ -215,6 +217,7 @@ func (p *Process) ended(token uint64) {
 		return
 	}
 	go func() { // ends with the roll
+		p.Usage() // the main process takes its CPU time with it when it is reaped
 		f.callRoll(!p.child)
 		p.engine.loop.post(p.conclude) // a closed engine tells no news
 	}()

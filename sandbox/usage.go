@@ -1,125 +1,154 @@
 package sandbox
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
-// Usage is what a process takes of the machine, with all that it has started.
+// Usage is what a process and all that it started have used of the host.
 type Usage struct {
-	// CPU is its time since it was started; of those of its tree that have ended
-	// as well, where cgroups count it.
-	CPU time.Duration
-	// Memory in bytes: what its cgroup is charged, without file pages that would be
-	// given back first; where no cgroup counts, what its processes have of their own.
-	Memory int64
+	CPU    time.Duration // user and system time, since its start
+	Memory int64         // bytes now; 0 when nothing of it is left
 }
 
-// userTick is the unit of CPU times in /proc/PID/stat: 100 a second on Linux
-// (proc_pid_stat(5)).
-const userTick = 10 * time.Millisecond
+// account is the memory of what a process has used: what ended takes its CPU
+// time with it where no cgroup keeps the sum.
+type account struct {
+	mu     sync.Mutex
+	usage  Usage
+	closed bool
+}
 
-// Usage reads what the process and its tree take now. Zero: nothing is left of it.
+// Usage looks at what the process has used by now; after Release it is the sum
+// of its life. Where no cgroup counts, what short-lived children used between
+// two looks is missing.
 func (p *Process) Usage() Usage {
-	var u Usage
-	l, caged := p.tree.(*leaf)
-	counted := false
-	if caged {
-		u.CPU, counted = cgroupCPU(l.dir)
+	p.account.mu.Lock()
+	defer p.account.mu.Unlock()
+	if !p.account.closed {
+		members := p.mainAndOthers()
+		p.account.usage.CPU = max(p.account.usage.CPU, p.cpuTime(members)) // never backwards
+		p.account.usage.Memory = p.memory(members)
 	}
-	memory, charged := p.cage.memory(l)
-	u.Memory = memory
-	if counted && charged {
-		return u
-	}
-	members, _ := p.tree.members() // none: it is gone
-	for _, m := range members {
-		dir := filepath.Join("/proc", strconv.Itoa(m.pid))
-		if !counted {
-			u.CPU += processCPU(readText(filepath.Join(dir, "stat")))
-		}
-		if !charged {
-			u.Memory += processMemory(readText(filepath.Join(dir, "status")))
-		}
-	}
-	return u
+	return p.account.usage
 }
 
-// Usage is the CPU time of everybody that the engine has started since it made
-// its cgroup, those that ended too; false where no cgroup counts it.
-func (e *Engine) Usage() (time.Duration, bool) {
-	if e.root == nil {
+// closeAccount takes the last look, before what counts is removed.
+func (p *Process) closeAccount() {
+	p.Usage()
+	p.account.mu.Lock()
+	p.account.usage.Memory, p.account.closed = 0, true
+	p.account.mu.Unlock()
+}
+
+// mainAndOthers are the pids of the tree, only where no cgroup counts for us: to
+// find them is dearer than to read a counter.
+func (p *Process) mainAndOthers() func() []int {
+	return sync.OnceValue(func() []int {
+		var pids []int
+		select {
+		case <-p.done: // its pid may be somebody else's by now
+		default:
+			pids = append(pids, p.pid)
+		}
+		if p.tree == nil {
+			return pids
+		}
+		members, _ := p.tree.members() // none: the main process alone
+		for _, m := range members {
+			if m.pid != p.pid {
+				pids = append(pids, m.pid)
+			}
+		}
+		return pids
+	})
+}
+
+// cpuTime asks the leaf first: version 2 counts CPU time in every cgroup,
+// whichever controllers are enabled, and beside version 1 too.
+func (p *Process) cpuTime(pids func() []int) time.Duration {
+	if l, isLeaf := p.tree.(*leaf); isLeaf {
+		if n := count(filepath.Join(l.dir, "cpu.stat"), "usage_usec"); n > 0 {
+			return time.Duration(n) * time.Microsecond
+		}
+	}
+	if p.cage != nil && p.cage.legacy[cpuController] != "" {
+		if n, ok := number(filepath.Join(p.cage.legacy[cpuController], "cpuacct.usage")); ok {
+			return time.Duration(n)
+		}
+	}
+	var sum time.Duration
+	for _, pid := range pids() {
+		data, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat") // gone: nothing of it can be had
+		sum += statTime(data)
+	}
+	return sum
+}
+
+// memory is what the memory controller charges the tree with, page cache
+// included; where none does, the sum of the processes' proportional shares.
+func (p *Process) memory(pids func() []int) int64 {
+	if n, ok := number(p.cage.file(memoryController, "memory.usage_in_bytes", "memory.current")); ok {
+		return n
+	}
+	if l, isLeaf := p.tree.(*leaf); isLeaf {
+		if n, ok := number(filepath.Join(l.dir, "memory.current")); ok {
+			return n
+		}
+	}
+	var sum int64
+	for _, pid := range pids() {
+		data, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/smaps_rollup") // gone, or hidden from us
+		sum += proportional(data)
+	}
+	return sum
+}
+
+// number reads a file of one number.
+func number(path string) (int64, bool) {
+	if path == "" {
 		return 0, false
 	}
-	return cgroupCPU(e.root.dir)
-}
-
-// cgroupCPU reads cpu.stat, which every version 2 cgroup has, with its controller
-// or without (cgroup-v2.rst, "cpu.stat").
-func cgroupCPU(dir string) (time.Duration, bool) {
-	for name, value := range pairs(readText(filepath.Join(dir, "cpu.stat"))) {
-		if name == "usage_usec" {
-			n, err := strconv.ParseInt(value, 10, 64)
-			return time.Duration(n) * time.Microsecond, err == nil
-		}
-	}
-	return 0, false
-}
-
-// memory is what the cage's cgroup, or else the leaf, is charged; false when
-// neither keeps account.
-func (g *cage) memory(l *leaf) (int64, bool) {
-	switch {
-	case g != nil && g.legacy[memoryController] != "":
-		return charge(g.legacy[memoryController], "memory.usage_in_bytes", "total_inactive_file")
-	case l != nil:
-		return charge(l.dir, "memory.current", "inactive_file")
-	}
-	return 0, false
-}
-
-func charge(dir, file, idle string) (int64, bool) {
-	n, err := strconv.ParseInt(strings.TrimSpace(readText(filepath.Join(dir, file))), 10, 64)
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return 0, false
 	}
-	return max(0, n-int64(count(filepath.Join(dir, "memory.stat"), idle))), true
+	n, err := strconv.ParseInt(string(bytes.TrimSpace(data)), 10, 64)
+	return n, err == nil
 }
 
-// processCPU adds utime, stime and those of children that were waited for. The
-// name before them is in parentheses and may hold anything.
-func processCPU(stat string) time.Duration {
-	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+// tick is the unit of proc_pid_stat(5): USER_HZ, which is 100 on every machine
+// that Go runs Linux on.
+const tick = 10 * time.Millisecond
+
+// statTime is the CPU time in a /proc/PID/stat: the process's own and that of
+// its children which it waited for. 0 for what is none.
+func statTime(data []byte) time.Duration {
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
 	if len(fields) < 15 {
 		return 0
 	}
-	ticks := int64(0)
-	for _, field := range fields[11:15] {
-		n, _ := strconv.ParseInt(field, 10, 64) // the kernel writes numbers
+	var ticks int64
+	for _, field := range fields[11:15] { // utime, stime, cutime, cstime
+		n, _ := strconv.ParseInt(field, 10, 64) // none is nothing
 		ticks += n
 	}
-	return time.Duration(ticks) * userTick
+	return time.Duration(ticks) * tick
 }
 
-// processMemory is a process's own: what it wrote to, and what it shares with
-// nobody but by shared memory.
-func processMemory(status string) int64 {
-	total := int64(0)
-	for line := range strings.Lines(status) {
-		name, value, _ := strings.Cut(line, ":")
-		if fields := strings.Fields(value); len(fields) > 0 && (name == "RssAnon" || name == "RssShmem") {
-			n, _ := strconv.ParseInt(fields[0], 10, 64)
-			total += n << 10
+// proportional is the Pss of a /proc/PID/smaps_rollup, in bytes: what is shared
+// with others is divided among them.
+func proportional(data []byte) int64 {
+	for line := range strings.Lines(string(data)) {
+		if rest, found := strings.CutPrefix(line, "Pss:"); found {
+			n, _ := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
+			return n << 10
 		}
 	}
-	return total
-}
-
-// readText is a file of the kernel's, "" when it cannot be read.
-func readText(path string) string {
-	text, _ := os.ReadFile(path)
-	return string(text)
+	return 0
 }

@@ -1,83 +1,89 @@
 package sandbox
 
 import (
+	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 )
 
-// A child's memory counts as the parent's: it is the tree that is asked about.
-func TestUsage_CountsTheTree(t *testing.T) {
-	eachKind(t, func(t *testing.T, e *Engine) {
-		s := character(t, "childEats", "TEST_COUNT=48")
-		n := start(t, e, s)
-		n.says("ate")
-		u := n.Usage()
-		if u.Memory < 48<<20 || u.Memory > 1<<30 {
-			t.Errorf("%d bytes, of which the child alone has %d", u.Memory, 48<<20)
-		}
-		if u.CPU <= 0 || u.CPU > time.Hour {
-			t.Errorf("%s of CPU time", u.CPU)
-		}
-		total, counted := e.Usage()
-		if counted != (e.root != nil) || counted && total < u.CPU {
-			t.Errorf("all together: %s, %t", total, counted)
-		}
-	})
-}
-
-func TestUsage_WhatACageCountsIsWhatCounts(t *testing.T) {
-	e := limited(t, Limits{MemoryBytes: 1})
-	n, _ := hog(t, e, "eatsMemory", Limits{MemoryBytes: 96 << 20}, "TEST_COUNT=32")
-	n.says("ate")
-	if u := n.Usage(); u.Memory < 32<<20 || u.Memory > 96<<20 {
-		t.Errorf("%d bytes, it ate %d", u.Memory, 32<<20)
+// near fails unless got is want, give or take 2 % and a grain.
+func near(t *testing.T, what string, got, want, grain float64) {
+	t.Helper()
+	if diff := max(got-want, want-got); diff > want/50+grain {
+		t.Errorf("%s: %.3f, want %.3f", what, got, want)
 	}
 }
 
-func TestUsage_OfAnEndedProcessIsNothing(t *testing.T) {
+func TestUsage_CPUIsWhatTheProcessSaysItBurned(t *testing.T) {
+	t.Parallel()
 	eachKind(t, func(t *testing.T, e *Engine) {
-		n := start(t, e, character(t, "exitsAtOnce"))
+		n := start(t, e, character(t, "burnsCPU"))
+		eventually(t, "the first work to show", func() bool { return n.Usage().CPU > 0 })
+		if n.Usage().Memory == 0 {
+			t.Error("a living process uses no memory")
+		}
 		n.wait()
+		var burned int
+		if _, err := fmt.Sscanf(n.output(Stdout), "burned %d ms", &burned); err != nil {
+			t.Fatal(err)
+		}
 		if err := n.Release(); err != nil {
 			t.Fatal(err)
 		}
-		if u := n.Usage(); u.Memory != 0 {
-			t.Errorf("%+v", u)
+		used := n.Usage() // what the start and the exit took comes on top
+		near(t, "CPU seconds", used.CPU.Seconds(), float64(burned)/1000, 0.15)
+		if used.Memory != 0 || n.Usage() != used {
+			t.Errorf("after the end: %+v, then %+v", used, n.Usage())
 		}
 	})
 }
 
-func TestUsage_ReadsWhatTheKernelWrites(t *testing.T) {
-	const stat = "12 (a (b) c) S 1 12 12 0 -1 4194560 100 200 0 0 150 50 30 20 20 0 1 0 5000 1000 100 18446744073709551615"
-	if got := processCPU(stat); got != 2500*time.Millisecond {
-		t.Errorf("stat: %s", got)
+func TestUsage_MemoryIsThatOfTheWholeTree(t *testing.T) {
+	t.Parallel()
+	const eaten = 64 << 20
+	eachKind(t, func(t *testing.T, e *Engine) {
+		n := start(t, e, character(t, "childEats", "TEST_COUNT=64"))
+		n.says("ate")
+		if got := n.Usage().Memory; got < eaten || got > 2*eaten {
+			t.Errorf("%d bytes, of which %d were eaten", got, eaten)
+		}
+	})
+}
+
+func TestUsage_MemoryIsTheControllersFigureWhereOneLimitsIt(t *testing.T) {
+	t.Parallel()
+	l := Limits{MemoryBytes: 256 << 20}
+	n, _ := hog(t, limited(t, l), "eatsMemory", l, "TEST_COUNT=64")
+	n.says("ate")
+	want, ok := number(n.cage.file(memoryController, "memory.usage_in_bytes", "memory.current"))
+	if !ok {
+		t.Fatal("the controller says nothing")
 	}
-	if got := processMemory("Name:\tRssAnon: 7\nVmRSS:\t  900 kB\nRssAnon:\t     100 kB\nRssFile:\t 700 kB\nRssShmem:\t      28 kB\n"); got != 128<<10 {
-		t.Errorf("status: %d", got)
-	}
-	for _, text := range []string{"", "12 (x) S 1", "x"} {
-		if processCPU(text) != 0 || processMemory(text) != 0 {
-			t.Errorf("%q is taken for something", text)
+	near(t, "bytes", float64(n.Usage().Memory), float64(want), 0)
+}
+
+func TestUsage_WhatTheKernelSaysIsRead(t *testing.T) {
+	t.Parallel()
+	stat := "4711 (a (b) c) S 1 4711 4711 0 -1 4194560 100 0 0 0 150 50 7 3 20 0 1 0 12345 1 1"
+	for text, want := range map[string]time.Duration{stat: 2100 * time.Millisecond, "": 0, "4711 (short) S 1": 0} {
+		if got := statTime([]byte(text)); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
 		}
 	}
-	dir := t.TempDir()
-	if _, ok := cgroupCPU(dir); ok {
-		t.Error("a CPU time without a file")
-	}
-	if _, ok := charge(dir, "memory.current", "inactive_file"); ok {
-		t.Error("a memory without a file")
-	}
-	for name, text := range map[string]string{"cpu.stat": "usage_usec 1500000\nuser_usec 1\n", "memory.current": "5000\n", "memory.stat": "anon 1\ninactive_file 2000\n"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
+	rollup := "55d0-7ffe ---p 00000000 00:00 0    [rollup]\nRss:    900 kB\nPss:    812 kB\nPss_Dirty: 4 kB\n"
+	for text, want := range map[string]int64{rollup: 812 << 10, "": 0, "Pss: x kB\n": 0} {
+		if got := proportional([]byte(text)); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
 		}
 	}
-	if got, ok := cgroupCPU(dir); !ok || got != 1500*time.Millisecond {
-		t.Errorf("cpu.stat: %s, %t", got, ok)
+	file := t.TempDir() + "/n"
+	if err := os.WriteFile(file, []byte("max\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	if got, ok := charge(dir, "memory.current", "inactive_file"); !ok || got != 3000 {
-		t.Errorf("memory.current without idle pages: %d, %t", got, ok)
+	for _, path := range []string{file, file + "none", ""} {
+		if n, ok := number(path); ok {
+			t.Errorf("%q holds the number %d", path, n)
+		}
 	}
 }

@@ -114,7 +114,7 @@ func (h *fakeHost) Why(name conf.Instance) (actors.Explanation, error) {
 	return actors.Explanation{Info: i, Holds: []string{"1 request is inside"}, Next: "sleeps 300 s after its last use"}, err
 }
 
-func (h *fakeHost) Usage(conf.Instance) (sandbox.Usage, bool) { return sandbox.Usage{}, false }
+func (h *fakeHost) Takes(conf.Instance) (sandbox.Usage, bool) { return sandbox.Usage{}, false }
 func (h *fakeHost) CPUOfAll() (time.Duration, bool)           { return 0, false }
 
 func (h *fakeHost) Spawn(_ context.Context, name conf.Instance) (actors.Info, error) {

@@ -7,8 +7,8 @@ import (
 	"tenement/sandbox"
 )
 
-// Usage reads what a tenant's process takes now; false: it has none.
-func (h *Host) Usage(name conf.Instance) (sandbox.Usage, bool) {
+// Takes reads what a tenant's process takes now; false: it has none.
+func (h *Host) Takes(name conf.Instance) (sandbox.Usage, bool) {
 	c := h.cell(name)
 	if c == nil {
 		return sandbox.Usage{}, false
@@ -20,6 +20,6 @@ func (h *Host) Usage(name conf.Instance) (sandbox.Usage, bool) {
 	return v.process.Usage(), true
 }
 
-// CPUOfAll is the CPU time that all tenants have taken since the cgroup was made,
+// CPUOfAll is the CPU time that all tenants have taken since their cgroup was made,
 // those that sleep now too; false where no cgroup counts it.
-func (h *Host) CPUOfAll() (time.Duration, bool) { return h.launcher.Usage() }
+func (h *Host) CPUOfAll() (time.Duration, bool) { return h.launcher.CPUOfAll() }
