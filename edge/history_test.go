@@ -2,6 +2,7 @@ package edge
 
 import (
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,34 +12,31 @@ import (
 
 func TestHistory_LooksAsLongAsSomebodyIsAwake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		looks, awake := 0, true
-		h := &history{look: func() (historyPoint, bool) {
-			looks++
-			return historyPoint{at: int64(looks)}, awake
-		}}
-		time.Sleep(time.Hour)
-		if looks != 0 {
-			t.Errorf("%d looks while all sleep", looks)
+		var looks atomic.Int64
+		var awake atomic.Bool
+		awake.Store(true)
+		h := &history{look: func() (historyPoint, bool) { return historyPoint{at: looks.Add(1)}, awake.Load() }}
+		wants := func(about string, want int64) {
+			t.Helper()
+			if got := looks.Load(); got != want {
+				t.Errorf("%s: %d looks, want %d", about, got, want)
+			}
 		}
+		time.Sleep(time.Hour)
+		wants("while all sleep", 0)
 		for range 3 { // many wake
 			h.begin()
 		}
 		time.Sleep(10*historyStep + time.Second)
-		if looks != 10 {
-			t.Errorf("%d looks in ten minutes", looks)
-		}
-		awake = false
+		wants("in ten minutes", 10)
+		awake.Store(false)
 		time.Sleep(time.Hour)
-		if looks != 11 {
-			t.Errorf("%d looks: it goes on while all sleep", looks)
-		}
-		awake = true
+		wants("when all sleep again", 11)
+		awake.Store(true)
 		h.begin()
 		time.Sleep(historyStep + time.Second)
-		if looks != 12 {
-			t.Errorf("%d looks: it does not begin again", looks)
-		}
-		awake = false
+		wants("when one has woken again", 12)
+		awake.Store(false)
 		time.Sleep(historyStep)
 	})
 }
@@ -86,8 +84,10 @@ func TestHistory_BeginsWithAWake(t *testing.T) {
 		decodedReply[HistoryJSON](t, d.ask("admin", "GET", "/api/history", ""))
 		d.host.add("notes:alice", actors.Info{State: "asleep"})
 		time.Sleep(historyStep)
-		if d.history.armed {
-			t.Error("it goes on while all sleep")
+		before := len(d.history.points())
+		time.Sleep(time.Hour)
+		if after := len(d.history.points()); before != 3 || after != before {
+			t.Errorf("%d looks, and %d while all sleep", before, after-before)
 		}
 	})
 }

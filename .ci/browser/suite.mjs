@@ -38,7 +38,7 @@ async function visitor({ at = daemon, token = at.token, where = "#/", minds = nu
   const page = await context.newPage(), wrong = [];
   page.setDefaultTimeout(patience);
   const url = `http://tenement.localhost:${at.port}`;
-  page.on("console", (m) => { if (["error", "warning"].includes(m.type()) && !(minds && minds.test(m.text()))) wrong.push("console: " + m.text()); });
+  page.on("console", (m) => { if (["error", "warning"].includes(m.type()) && !m.text().includes("willReadFrequently") && !(minds && minds.test(m.text()))) wrong.push("console: " + m.text()); });
   page.on("pageerror", (err) => wrong.push("error: " + err.message));
   page.on("request", (r) => { if (!r.url().startsWith(url + "/")) wrong.push("a request to elsewhere: " + r.url()); });
   const v = { page, context, url, wrong, home };
