@@ -88,6 +88,7 @@ type view struct {
 	last      ended
 	hoard     hoard
 	hits      LimitHits
+	process   process // nil: none; for readers of what it takes
 }
 
 func newCell(s *service, record ledger.Tenant) *Cell {
@@ -147,6 +148,7 @@ func (c *Cell) publish() {
 	}
 	if l.process != nil {
 		v.pid, v.socket, v.port = l.process.Pid(), l.spec.Socket, l.spec.Port
+		v.process = l.process
 		v.startedAt, v.readyAt, v.health = l.startedAt, l.readyAt, l.health.String()
 	}
 	if l.way != nil {

@@ -25,6 +25,7 @@ type Info struct {
 	Inflight   int64
 	Restarts   int
 	Weight     int
+	Weighted   bool // takes part in the apex's choice by weight
 	Requests   uint64
 	DataDir    string // the tenant's own directory
 	QuotaBytes int64  // 0 = none

@@ -19,6 +19,7 @@ type launcher interface {
 	Sweep() (ended int, err error)
 	FreePort() (int, error)
 	ReleasePort(port int)
+	CPUOfAll() (spent time.Duration, counted bool)
 	Close() error
 }
 

@@ -86,13 +86,22 @@ func (m *Meter) Count() uint64 {
 }
 
 // Quantile estimates the duration, in milliseconds, below which the share q of
-// all requests lies: exact to a bucket, linear inside of it. 0 without requests.
+// all requests lies. 0 without requests.
 func (m *Meter) Quantile(q float64) float64 {
 	var counts [len(DurationBounds) + 1]uint64
-	total := uint64(0)
 	for i := range counts {
 		counts[i] = m.Durations[i].Load()
-		total += counts[i]
+	}
+	return Quantile(counts[:], DurationBounds[:], q)
+}
+
+// Quantile estimates the value below which the share q of all that was counted
+// lies: exact to a bucket, linear inside of it. counts has one more than bounds,
+// for what lies beyond the last. 0 when nothing was counted.
+func Quantile(counts []uint64, bounds []float64, q float64) float64 {
+	total := uint64(0)
+	for _, n := range counts {
+		total += n
 	}
 	if total == 0 {
 		return 0
@@ -103,16 +112,16 @@ func (m *Meter) Quantile(q float64) float64 {
 			below += float64(n)
 			continue
 		}
-		if i == len(DurationBounds) {
+		if i == len(bounds) {
 			break // beyond the last bound nothing is known
 		}
 		lower := 0.0
 		if i > 0 {
-			lower = DurationBounds[i-1]
+			lower = bounds[i-1]
 		}
-		return lower + (DurationBounds[i]-lower)*(rank-below)/float64(max(n, 1))
+		return lower + (bounds[i]-lower)*(rank-below)/float64(max(n, 1))
 	}
-	return DurationBounds[len(DurationBounds)-1]
+	return bounds[len(bounds)-1]
 }
 
 // Phases is how long the parts of one start took.

@@ -37,7 +37,7 @@ func (h *Host) describe(c *Cell) Info {
 	info := Info{
 		Name: c.name, State: v.machine.State.String(), Reason: v.reason, Since: v.since, Health: healthOf(v),
 		Socket: v.socket, Port: v.port, Listen: v.listen, Pid: v.pid, Generation: v.gen,
-		Inflight: c.inflight.Load(), Restarts: v.restarts, Weight: c.record.Load().Weight, Requests: c.requests.Load(), Limit: v.limit, Hits: v.hits,
+		Inflight: c.inflight.Load(), Restarts: v.restarts, Weight: c.record.Load().Weight, Weighted: c.record.Load().Weighted, Requests: c.requests.Load(), Limit: v.limit, Hits: v.hits,
 		DataDir: h.instanceDir(c.name), QuotaBytes: quotaOf(config), UID: c.record.Load().UID, QuotaEnforced: v.hoard.enforced && v.pid != 0,
 	}
 	if c.service.refused() != nil {

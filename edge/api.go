@@ -25,8 +25,10 @@ type API struct {
 	host     Host
 	log      zerolog.Logger
 	guesses  *guesses
+	sessions *sessions
 	storage  *storageMeter
 	measured *Metrics
+	history  history
 	tls      *TLS
 	domain   string
 	reloader func(context.Context) ([]conf.Difference, error)
@@ -49,12 +51,15 @@ type APIOptions struct {
 // NewAPI makes the API over a host.
 func NewAPI(o APIOptions) *API {
 	a := &API{
-		host: o.Host, log: o.Log, guesses: newGuesses(), storage: newStorageMeter(), measured: o.Metrics, tls: o.TLS, domain: o.Domain,
+		host: o.Host, log: o.Log, guesses: newGuesses(), sessions: newSessions(), storage: newStorageMeter(), measured: o.Metrics, tls: o.TLS, domain: o.Domain,
 		reloader: o.Reload,
 	}
 	if a.measured == nil {
 		a.measured = NewMetrics()
 	}
+	a.history.look = a.look
+	begin := a.history.begin
+	a.measured.awake.Store(&begin)
 	return a
 }
 
@@ -85,7 +90,7 @@ func (a *API) Serve(ctx context.Context, c *Call) Reply {
 // admit checks who calls and which tenant they mean, in this order, so that a
 // stranger learns nothing about names.
 func (a *API) admit(c *Call, route *Route, segment string) (*apiRequest, *Reply) {
-	r := &apiRequest{Call: c}
+	r := &apiRequest{Call: c, segment: segment}
 	if route.Who == WhoPublic {
 		return r, nil
 	}
@@ -126,7 +131,7 @@ func answerJSON(status int, v any) Reply {
 	if err != nil { // a shape of ours that cannot be encoded
 		return refuse(http.StatusInternalServerError, "cannot encode the answer: %v", err)
 	}
-	return Reply{Status: status, ContentType: "application/json", Body: body}
+	return Reply{Status: status, ContentType: "application/json", Body: body, Lines: [][2]string{noStore}}
 }
 
 // noContent is the answer that needs no words.

@@ -20,6 +20,7 @@ import (
 	"tenement/actors/journal"
 	"tenement/actors/ledger"
 	"tenement/conf"
+	"tenement/sandbox"
 )
 
 // apiHost is a Host with a few tenants and no processes. It writes down what it
@@ -131,6 +132,14 @@ func (h *apiHost) Why(name conf.Instance) (actors.Explanation, error) {
 	i, err := h.find(name)
 	return actors.Explanation{Info: i, Holds: []string{"one request is inside"}, Next: "sleeps 300 s after its last use"}, err
 }
+
+// Takes is a second and a megabyte of whoever has a process.
+func (h *apiHost) Takes(name conf.Instance) (sandbox.Usage, bool) {
+	i, err := h.find(name)
+	return sandbox.Usage{CPU: time.Second, Memory: 1 << 20}, err == nil && i.Awake()
+}
+
+func (h *apiHost) CPUOfAll() (time.Duration, bool) { return 90 * time.Second, true }
 
 func (h *apiHost) Spawn(_ context.Context, name conf.Instance) (actors.Info, error) {
 	if err := h.did("spawn %s", name); err != nil {

@@ -14,19 +14,6 @@ type StatusJSON struct {
 	Status string `json:"status"`
 }
 
-// rootText says nothing about who lives here: it is public.
-const rootText = `This is tenement: every tenant is a process of its own that wakes on the
-first request and sleeps when idle.
-
-On this machine:  ten ps          who is running
-                  ten ps --all    everybody, asleep ones too
-                  ten why S:I     what a tenant is doing and what happens next
-`
-
-func (a *API) root(context.Context, *apiRequest) Reply {
-	return Reply{Status: http.StatusOK, ContentType: "text/plain; charset=utf-8", Body: []byte(rootText)}
-}
-
 func (a *API) alive(context.Context, *apiRequest) Reply {
 	return answerJSON(http.StatusOK, StatusJSON{"ok"})
 }

@@ -94,7 +94,7 @@ func TestInstances_WhyTellsStateHoldsAndWhatComesNext(t *testing.T) {
 
 func TestInstances_TheFrontPageNamesNobody(t *testing.T) {
 	r := newAsker(t).ask("", "GET", "/", "")
-	if r.Status != 200 || !strings.HasPrefix(r.ContentType, "text/plain") || !strings.Contains(string(r.Body), "ten ps") {
+	if r.Status != 200 || !strings.HasPrefix(r.ContentType, "text/html") || !strings.Contains(string(r.Body), "ten ps") || strings.Contains(string(r.Body), "notes") {
 		t.Errorf("%d %s %s", r.Status, r.ContentType, r.Body)
 	}
 }

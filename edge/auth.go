@@ -2,6 +2,7 @@ package edge
 
 import (
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"tenement/actors/ledger"
@@ -17,6 +18,8 @@ type caller struct {
 	plain string // "" for a local caller
 	token ledger.Token
 	admin bool
+
+	session, csrf string // of a browser that is logged in; else ""
 }
 
 // localCaller came by the control socket: root or the daemon's own user.
@@ -44,15 +47,23 @@ func (a *API) authenticate(c *Call) (caller, *Reply) {
 	if c.Local {
 		return localCaller, nil
 	}
-	plain := bearer(c.Authorization)
-	if plain == "" {
+	if plain := bearer(c.Authorization); plain != "" {
+		return a.recognise(plain, c.Remote)
+	}
+	who, ok := a.browsing(c)
+	if !ok {
 		return caller{}, refusep(http.StatusUnauthorized,
 			"no token: send `Authorization: Bearer TOKEN`; `ten token-gen` makes one")
 	}
+	return who, sameOrigin(c)
+}
+
+// recognise finds who presents a token from an address, or turns them away.
+func (a *API) recognise(plain string, from netip.Addr) (caller, *Reply) {
 	if who, ok := a.identify(plain); ok {
 		return who, nil
 	}
-	if wait := a.guesses.wrong(c.Remote); wait > 0 {
+	if wait := a.guesses.wrong(from); wait > 0 {
 		r := refusep(http.StatusTooManyRequests, "too many wrong tokens from this address: wait, or use a valid token")
 		r.RetryAfter = wait
 		return caller{}, r
@@ -72,6 +83,18 @@ func (a *API) identify(plain string) (caller, bool) {
 		return caller{}, false
 	}
 	return caller{plain: plain, token: token, admin: token.Scope == ledger.ScopeAdmin}, true
+}
+
+// still reports whether a caller may go on with what they began: the token is
+// valid and the browser has not logged out.
+func (a *API) still(who caller) bool {
+	if who.session != "" {
+		if _, open := a.sessions.find(who.session, who.csrf); !open {
+			return false
+		}
+	}
+	_, valid := a.identify(who.plain)
+	return valid
 }
 
 // bearer takes the token out of an Authorization header; "" when it is another scheme.

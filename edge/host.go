@@ -8,6 +8,7 @@ import (
 	"tenement/actors/journal"
 	"tenement/actors/ledger"
 	"tenement/conf"
+	"tenement/sandbox"
 )
 
 // Host is what the edge asks of the supervision tree; *actors.Host is one.
@@ -66,6 +67,8 @@ type Manages interface {
 	Info(name conf.Instance) (actors.Info, error)
 	List() []actors.Info // everybody registered, sorted by name
 	Why(name conf.Instance) (actors.Explanation, error)
+	Takes(name conf.Instance) (sandbox.Usage, bool) // false: it has no process
+	CPUOfAll() (time.Duration, bool)                // of all tenants so far; false: nobody counts
 	Journal() *journal.Journal
 	Events() []actors.Occurrence                               // the newest of all tenants, oldest first
 	FollowEvents(ctx context.Context) <-chan actors.Occurrence // from now on, until ctx ends

@@ -20,7 +20,9 @@ import (
 // Metrics is what is measured beside the doors' own meters. Both are read when
 // somebody asks: there is no series but of who is registered at that time.
 type Metrics struct {
-	wakes sync.Map // service -> *wakeTimes
+	wakes sync.Map               // service -> *wakeTimes
+	days  sync.Map               // service -> *wakeDay
+	awake atomic.Pointer[func()] // told of each wake; nil: nobody listens
 }
 
 // NewMetrics makes an empty one.
@@ -51,6 +53,14 @@ func (m *Metrics) Woken(name conf.Instance, p actors.Phases) {
 	m.observe(name.Service, phaseQueue, p.Queue)
 	m.observe(name.Service, phaseSpawn, p.Spawn)
 	m.observe(name.Service, phaseReady, p.Ready)
+	day, ok := m.days.Load(name.Service)
+	if !ok {
+		day, _ = m.days.LoadOrStore(name.Service, &wakeDay{})
+	}
+	day.(*wakeDay).add(time.Now(), p.Queue+p.Spawn+p.Ready)
+	if tell := m.awake.Load(); tell != nil {
+		(*tell)()
+	}
 }
 
 func (m *Metrics) observe(service string, phase int, took time.Duration) {
@@ -59,11 +69,7 @@ func (m *Metrics) observe(service string, phase int, took time.Duration) {
 		times, _ = m.wakes.LoadOrStore(service, &wakeTimes{})
 	}
 	t := &times.(*wakeTimes)[phase]
-	i := 0
-	for i < len(wakeBounds) && took.Seconds() > wakeBounds[i] {
-		i++
-	}
-	t.counts[i].Add(1)
+	t.counts[wakeBucket(took)].Add(1)
 	t.nanos.Add(int64(took))
 }
 

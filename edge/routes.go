@@ -23,7 +23,7 @@ const (
 // Route is one row of the API: what it answers to, who may ask, and in what shapes.
 type Route struct {
 	Method   string
-	Pattern  string // "{instance}" stands for one segment, S:I
+	Pattern  string // "{instance}" stands for one segment, S:I; "{asset}" for a file's name
 	Who      Who
 	About    string
 	Request  any // zero value of the body's type; nil = no body
@@ -36,14 +36,27 @@ type Route struct {
 // Routes is the whole API, in the order of the reference page.
 func Routes() []Route { return slices.Clone(apiRoutes) }
 
-const instanceSegment = "{instance}"
+const (
+	instanceSegment = "{instance}"
+	assetSegment    = "{asset}"
+)
 
 // apiRoutes is filled by init because the handlers' type leads back to it.
 var apiRoutes []Route
 
 func init() {
 	apiRoutes = []Route{
-		{Method: "GET", Pattern: "/", Who: WhoPublic, About: "What this is", Response: "", handle: (*API).root},
+		{Method: "GET", Pattern: "/", Who: WhoPublic, About: "The dashboard", Response: "", handle: (*API).dashboard},
+		{Method: "GET", Pattern: "/assets/{asset}", Who: WhoPublic, About: "Its scripts and styles", Response: "", handle: (*API).asset},
+		{Method: "GET", Pattern: "/_tenement", Who: WhoPublic, About: "Leads to the dashboard where `[routing] default` has the front page", Response: "", handle: (*API).toDashboard},
+		{Method: "GET", Pattern: "/_tenement/", Who: WhoPublic, About: "The dashboard", Response: "", handle: (*API).dashboard},
+		{Method: "GET", Pattern: "/_tenement/assets/{asset}", Who: WhoPublic, About: "Its scripts and styles", Response: "", handle: (*API).asset},
+		{Method: "POST", Pattern: "/api/login", Who: WhoPublic, About: "Logs a browser in: a cookie, and a secret that has to come as X-Csrf-Token with every call that the cookie speaks for", Request: LoginRequest{}, Response: LoginJSON{}, handle: (*API).login},
+		{Method: "POST", Pattern: "/api/logout", Who: WhoPublic, About: "Ends the browser's session", handle: (*API).logout},
+		{Method: "GET", Pattern: "/api/session", Who: WhoAny, About: "Who the token is for", Response: SessionJSON{}, handle: (*API).whoami},
+		{Method: "GET", Pattern: "/api/overview", Who: WhoAny, About: "States counted, services, what the server and the tenants use, wakes of the last day; the server's own figures are for admins", Response: OverviewJSON{}, handle: (*API).overview},
+		{Method: "GET", Pattern: "/api/history", Who: WhoAdmin, About: "What the server and the tenants took in the last day, a look a minute while somebody was awake", Response: HistoryJSON{}, handle: (*API).pastDay},
+		{Method: "GET", Pattern: "/api/tenants", Who: WhoAny, About: "One page of the tenants that match, and how many there are", Query: []string{"search", "process", "state", "weighted", "sort", "offset", "limit"}, Response: TenantsJSON{}, handle: (*API).tenants},
 		{Method: "GET", Pattern: "/health", Who: WhoPublic, About: "The daemon is up", Response: StatusJSON{}, handle: (*API).alive},
 		{Method: "GET", Pattern: "/metrics", Who: WhoAny, About: "Prometheus text; a tenant's token sees its own series", Response: "", handle: (*API).metrics},
 		{Method: "GET", Pattern: "/api/telemetry", Who: WhoAny, About: "Running tenants with what their doors have counted", Response: TelemetryJSON{}, handle: (*API).telemetry},
@@ -82,8 +95,9 @@ func init() {
 // apiRequest is a call that found its route and may use it.
 type apiRequest struct {
 	*Call
-	who  caller
-	name conf.Instance // of a route with {instance}
+	who     caller
+	segment string        // what stands at the pattern's {…}
+	name    conf.Instance // of a route with {instance}
 }
 
 // findRoute gives the route of a method and path, nil when there is none, and
@@ -112,12 +126,14 @@ func allowedMethods(path string) string {
 	return strings.Join(methods, ", ")
 }
 
-// matchPattern compares a path with a pattern and gives the segment at {instance}.
+// matchPattern compares a path with a pattern and gives the segment that stands
+// at the pattern's {…}.
 func matchPattern(pattern, path string) (segment string, ok bool) {
-	before, after, wild := strings.Cut(pattern, instanceSegment)
+	before, rest, wild := strings.Cut(pattern, "{")
 	if !wild {
 		return "", pattern == path
 	}
+	_, after, _ := strings.Cut(rest, "}")
 	segment, ok = strings.CutPrefix(path, before)
 	if !ok {
 		return "", false

@@ -44,6 +44,16 @@ var contractRoutes = []struct{ method, path, who, request, response string }{
 	{"GET", "/api/domains", "any", "", "domain,unicode,instance,created"},
 	{"POST", "/api/domains", "admin", "process,id,domain", "domain,unicode,instance,created"},
 	{"GET", "/api/tls/ask", "public", "", "status"},
+	{"GET", "/assets/{asset}", "public", "", ""},
+	{"GET", "/_tenement", "public", "", ""},
+	{"GET", "/_tenement/", "public", "", ""},
+	{"GET", "/_tenement/assets/{asset}", "public", "", ""},
+	{"POST", "/api/login", "public", "+token", "+csrf,scope,for,read_only,description,domain"},
+	{"POST", "/api/logout", "public", "", ""},
+	{"GET", "/api/session", "any", "", "+scope,for,read_only,description,domain"},
+	{"GET", "/api/overview", "any", "", "+now,registered,awake,states,requests,inflight,memory_bytes,cpu_secs,services,server,wakes"},
+	{"GET", "/api/history", "admin", "", "+times,memory_bytes,tenants_memory_bytes,cpu_percent,tenants_cpu_percent"},
+	{"GET", "/api/tenants", "any", "", "+total,matching,offset,tenants"},
 	{"POST", "/api/domains/remove", "admin", "domain", "domain,unicode,instance,created"},
 }
 
@@ -88,9 +98,10 @@ func jsonFields(shape any) string {
 		return ""
 	}
 	var names []string
-	for i := range typ.NumField() {
-		name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
-		names = append(names, name)
+	for _, f := range reflect.VisibleFields(typ) {
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
+			names = append(names, name)
+		}
 	}
 	return strings.Join(names, ",")
 }
@@ -111,7 +122,8 @@ func TestRoutes_ATenantTokenSeesAndActsOnItsOwnOnly(t *testing.T) {
 			case r.Pattern == "/api/tls/ask": // tells of a name what a visit to it tells
 				d.ask("", r.Method, r.Pattern, "").wants(t, 404, "nobody here")
 			case r.Who == WhoPublic:
-				if reply := d.ask("", r.Method, r.Pattern, ""); reply.Status != 200 || strings.Contains(string(reply.Body), "alice") {
+				reply := d.ask("", r.Method, strings.Replace(r.Pattern, assetSegment, "app.css", 1), "")
+				if want := publicStatus(r.Pattern); reply.Status != want || strings.Contains(string(reply.Body), "alice") {
 					t.Errorf("%d %s", reply.Status, reply.Body)
 				}
 			case r.Who == WhoAdmin:
@@ -134,6 +146,20 @@ func TestRoutes_ATenantTokenSeesAndActsOnItsOwnOnly(t *testing.T) {
 				if list := decodedReply[[]InstanceJSON](t, reply); len(list) != 1 || list[0].ID != "notes:bob" {
 					t.Errorf("sees %+v", list)
 				}
+			case r.Pattern == "/api/session":
+				if s := decodedReply[SessionJSON](t, d.ask("notes-bob", r.Method, r.Pattern, "")); s.For != "notes:bob" {
+					t.Errorf("is taken for %+v", s)
+				}
+			case r.Pattern == "/api/overview":
+				reply := d.ask("notes-bob", r.Method, r.Pattern, "")
+				if o := decodedReply[OverviewJSON](t, reply); o.Registered != 1 || o.Server != nil || o.CPUSecs != nil || o.Wakes != nil || len(o.Services) != 1 || o.Services[0].Registered != 1 {
+					t.Errorf("sees %s", reply.Body)
+				}
+			case r.Pattern == "/api/tenants":
+				if list := decodedReply[TenantsJSON](t, d.ask("notes-bob", r.Method, r.Pattern, "")); list.Total != 1 || list.Matching != 1 || list.Tenants[0].ID != "notes:bob" {
+					t.Errorf("sees %+v", list)
+				}
+				d.ask("notes-bob", r.Method, r.Pattern+"?process=shop", "").wants(t, 403, "another tenant")
 			case r.Pattern == "/api/tls/status":
 				if s := decodedReply[TLSStatusJSON](t, d.ask("notes-bob", r.Method, r.Pattern, "")); len(s.Certificates)+len(s.Pending)+len(s.Failures) > 0 {
 					t.Errorf("sees %+v", s)
@@ -156,6 +182,19 @@ func TestRoutes_ATenantTokenSeesAndActsOnItsOwnOnly(t *testing.T) {
 	}
 }
 
+// publicStatus is what somebody without a token and a body is answered.
+func publicStatus(pattern string) int {
+	switch pattern {
+	case "/_tenement":
+		return 308
+	case "/api/login":
+		return 400
+	case "/api/logout":
+		return 401
+	}
+	return 200
+}
+
 func TestRoutes_ATokenForAnIDActsInEveryService(t *testing.T) {
 	d := newAsker(t)
 	for _, name := range []string{"notes:alice", "shop:alice", "SHOP:Alice"} {
@@ -169,7 +208,7 @@ func TestRoutes_ATokenForAnIDActsInEveryService(t *testing.T) {
 func TestRoutes_AllowedMethodsAreThoseOfThePath(t *testing.T) {
 	for path, want := range map[string]string{
 		"/health": "GET", "/api/instances/spawn": "POST, DELETE", "/api/instances/a:b": "DELETE",
-		"/api/instances/a:b/weight": "PUT", "/api/instances/a:b/x": "", "/api": "", "": "", "//health": "",
+		"/api/instances/a:b/weight": "PUT", "/api/instances/a:b/x": "", "/api": "", "": "", "//health": "", "/assets/": "", "/assets/a": "GET", "/assets/a/b": "",
 	} {
 		if got := allowedMethods(path); got != want {
 			t.Errorf("%q answers to %q, want %q", path, got, want)

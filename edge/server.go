@@ -411,11 +411,7 @@ func (s *Server) call(ctx *fasthttp.RequestCtx, x *exchange, local bool) {
 	c := &Call{
 		Method: string(x.method), Path: path, Remote: x.visitor(s.trusts), Local: local,
 	}
-	eachChecked(x.headers, func(name, value []byte) {
-		if is(name, "authorization") {
-			c.Authorization = string(value)
-		}
-	})
+	c.read(&x.request)
 	if c.Query, err = url.ParseQuery(string(ctx.URI().QueryString())); err != nil {
 		s.say(ctx, &verdict{status: 400, reason: "bad query"})
 		return
@@ -457,6 +453,10 @@ func (s *Server) reply(ctx *fasthttp.RequestCtx, x *exchange, work context.Conte
 		if r.ContentType != "" {
 			ctx.SetContentType(r.ContentType)
 		}
+		for _, line := range r.Lines {
+			ctx.Response.Header.Set(line[0], line[1])
+		}
+		ctx.Response.Header.Set("X-Content-Type-Options", "nosniff")
 		retryAfter(ctx, r.RetryAfter)
 		strictTransport(ctx)
 		switch r.Status {

@@ -51,7 +51,7 @@ func (s sse[T]) run(ctx context.Context, w StreamWriter) error {
 		case <-ctx.Done():
 			return nil
 		case <-recall:
-			if _, ok := s.api.identify(s.who.plain); !ok {
+			if !s.api.still(s.who) {
 				return nil
 			}
 		case <-keepAlive.C:

@@ -11,7 +11,7 @@ type stream struct {
 
 func (w *stream) begin(r Reply) error {
 	head := "HTTP/1.1 " + strconv.Itoa(r.Status) + " OK\r\nContent-Type: " + r.ContentType +
-		"\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\nConnection: close\r\n"
+		"\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Accel-Buffering: no\r\nConnection: close\r\n"
 	if w.chunked {
 		head += "Transfer-Encoding: chunked\r\n"
 	}

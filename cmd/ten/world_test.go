@@ -21,6 +21,7 @@ import (
 	"tenement/actors/ledger"
 	"tenement/conf"
 	"tenement/edge"
+	"tenement/sandbox"
 )
 
 // fakeHost is a tree without processes: alice awake, bob asleep, carol failed.
@@ -114,6 +115,9 @@ func (h *fakeHost) Why(name conf.Instance) (actors.Explanation, error) {
 	i, err := h.Info(name)
 	return actors.Explanation{Info: i, Holds: []string{"1 request is inside"}, Next: "sleeps 300 s after its last use"}, err
 }
+
+func (h *fakeHost) Takes(conf.Instance) (sandbox.Usage, bool) { return sandbox.Usage{}, false }
+func (h *fakeHost) CPUOfAll() (time.Duration, bool)           { return 0, false }
 
 func (h *fakeHost) Spawn(_ context.Context, name conf.Instance) (actors.Info, error) {
 	if name.Service != "notes" {
