@@ -145,6 +145,7 @@ func (t *tenant) spawn() {
 	if l.log == nil {
 		l.log = t.h.journal.Writer(t.cell.name)
 	}
+	t.takeRelease()
 	began := stamp()
 	l.phases.Queue = time.Duration(began - l.queuedAt)
 	spec, err := t.h.specOf(t.cell, l.gen)
@@ -177,6 +178,11 @@ func (t *tenant) cannotStart(err error) {
 	t.h.launcher.ReleasePort(l.spec.Port)
 	l.spec = sandbox.Spec{}
 	t.hangUp()
+	t.cell.made.Store(nil)
+	if verdict, onTrial := t.fault(); onTrial {
+		t.then(EventStartFailed, verdict)
+		return
+	}
 	if errors.Is(err, sandbox.ErrCannotExecute) || errors.As(err, new(mendError)) {
 		t.then(EventStartFailed, t.giveUp())
 		return
@@ -378,6 +384,7 @@ func (t *tenant) farewell() {
 	}
 	t.h.launcher.ReleasePort(l.spec.Port)
 	l.process, l.stopReady, l.spec = nil, nil, sandbox.Spec{}
+	t.cell.made.Store(nil)
 	if then := l.machine.Then; l.readyAt != 0 && then != ThenRetry && then != ThenFail {
 		l.suspect = false // it was up and has not failed
 	}

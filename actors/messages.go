@@ -39,10 +39,11 @@ type (
 		w *waiter
 	}
 	// order: an operator wants something; w waits for ready, done for the end
-	// of the process. Either may be nil.
+	// of the process. Either may be nil. trial: a rollout tries a release.
 	order struct {
 		sealed
 		event Event
+		trial bool
 		w     *waiter
 		done  chan error
 	}

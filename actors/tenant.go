@@ -179,6 +179,7 @@ func (t *tenant) obey(m *order) {
 		l.reason = orderReasons[m.event]
 		l.unattended = m.w == nil // an order that nobody waits for, to start: [instances]
 	}
+	l.trialNext = m.trial
 	t.step(m.event, ThenKeep)
 }
 
@@ -224,7 +225,7 @@ func (t *tenant) listening(m *ready) {
 	l.readyAt = stamp()
 	l.phases.Ready = time.Since(l.startedAt)
 	t.h.woken(t.cell.name, l.phases)
-	l.reason = ""
+	l.reason, l.trial = "", false
 	l.health = health{always: t.cell.config().Health == ""}
 	l.way = &Way{
 		Generation: l.gen, Endpoint: m.endpoint, RequestTimeout: t.cell.config().RequestTimeout,
@@ -258,6 +259,11 @@ func (t *tenant) verdict(n *exitNews) Then {
 	l.hit(string(n.status.Hit))
 	l.last = ended{at: time.Now(), text: how}
 	t.note(l.reason)
+	if l.machine.State == Starting || !n.status.Clean() {
+		if verdict, onTrial := t.fault(); onTrial {
+			return verdict
+		}
+	}
 	restart := t.cell.config().Restart
 	switch {
 	case restart != conf.RestartNever && (restart != conf.RestartOnFailure || !n.status.Clean()):
@@ -302,6 +308,10 @@ func (t *tenant) hung(reason string) {
 	l := t.life()
 	l.reason = reason
 	t.note(reason)
+	if verdict, onTrial := t.fault(); onTrial {
+		t.step(EventOverdue, verdict)
+		return
+	}
 	verdict := t.countFailure()
 	if verdict == ThenRetry && t.cell.config().Restart == conf.RestartNever {
 		verdict = ThenSleep
