@@ -55,7 +55,8 @@ type life struct {
 	way       *Way
 	spec      sandbox.Spec
 	release   string // that the newest process was made of
-	faults    int    // of processes of that release
+	rollout   uint64 // that gave it that release
+	flaw      string // what a process of that release failed of, the newest; "" = none did
 	trial     bool   // a rollout looks whether the newest process is ready
 	trialNext bool   // the next process is on trial
 	log       *journal.Writer
@@ -83,7 +84,8 @@ type view struct {
 	port      int
 	listen    string
 	release   string
-	faults    int
+	rollout   uint64
+	flaw      string
 	startedAt time.Time
 	readyAt   int64
 	health    string
@@ -146,7 +148,7 @@ func (c *Cell) publish() {
 	v := &view{
 		machine: l.machine, since: l.since, reason: l.reason, gen: l.gen, restarts: l.restarts,
 		retryAt: l.retryAt, waiting: len(l.waiters),
-		limit: l.limit, last: l.last, hoard: l.hoard, hits: l.hits, release: l.release, faults: l.faults,
+		limit: l.limit, last: l.last, hoard: l.hoard, hits: l.hits, release: l.release, rollout: l.rollout, flaw: l.flaw,
 	}
 	if l.process != nil {
 		v.pid, v.socket, v.port = l.process.Pid(), l.spec.Socket, l.spec.Port

@@ -72,6 +72,9 @@ func (s *stage) act(tenant string, b behaviour) {
 	s.acts[tenant] = b
 }
 
+// actAt is act for whoever runs a release of withReleases.
+func (s *stage) actAt(release string, b behaviour) { s.act("release "+release, b) }
+
 func (s *stage) starts(tenant string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -167,6 +170,9 @@ func (s *stage) Start(spec sandbox.Spec, ev sandbox.Events) (process, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b, ok := s.acts[spec.Name]
+	if play, known := s.acts["release "+spec.Argv[0]]; known {
+		b, ok = play, true
+	}
 	if !ok {
 		b = s.acts[""]
 	}

@@ -67,6 +67,7 @@ type Host struct {
 	journal   *journal.Journal
 	book      *book
 	chronicle *chronicle
+	rollouts  *rollouts
 	front     *front
 	launcher  launcher
 	services  atomic.Pointer[map[string]*service] // a new map with every change; stored by load and by reload
@@ -94,9 +95,9 @@ type Host struct {
 func NewHost(o Options) (*Host, error) {
 	h := &Host{
 		o: o, log: o.Log, launcher: o.launcher, done: make(chan struct{}), ended: make(chan struct{}),
-		chronicle: newChronicle(),
-		journal:   journal.Open(filepath.Join(o.DataDir, ".logs"), o.Config.Settings.LogMaxBytes),
-		measure:   storage.Measure, measuring: make(chan struct{}, 1),
+		chronicle: newChronicle(), rollouts: newRollouts(),
+		journal: journal.Open(filepath.Join(o.DataDir, ".logs"), o.Config.Settings.LogMaxBytes),
+		measure: storage.Measure, measuring: make(chan struct{}, 1),
 	}
 	h.current.Store(o.Config)
 	h.services.Store(&map[string]*service{})
@@ -118,6 +119,7 @@ func NewHost(o Options) (*Host, error) {
 		return nil, err
 	}
 	h.grow()
+	h.resumeRollouts()
 	return h, nil
 }
 

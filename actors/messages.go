@@ -44,6 +44,7 @@ type (
 		sealed
 		event Event
 		trial bool
+		why   string // "" = as the event says
 		w     *waiter
 		done  chan error
 	}

@@ -42,10 +42,10 @@ func (c *Cell) madeOf() (*conf.Service, error) {
 
 // takeRelease settles which release the process that begins is made of.
 func (t *tenant) takeRelease() {
-	l, release := t.life(), t.cell.record.Load().Release
-	t.cell.made.Store(&release)
-	if l.release != release {
-		l.release, l.faults = release, 0
+	l, record := t.life(), t.cell.record.Load()
+	t.cell.made.Store(&record.Release)
+	if l.release != record.Release || l.rollout != record.Rollout {
+		l.release, l.rollout, l.flaw = record.Release, record.Rollout, ""
 	}
 	l.trial, l.trialNext = l.trialNext, false
 }
@@ -54,11 +54,11 @@ func (t *tenant) takeRelease() {
 // the rollout to move the tenant back, and for its visitors to wait.
 const trialPause = 5 * time.Second
 
-// fault counts a failure against the release; on trial, the rollout that tries
+// fault holds a failure against the release; on trial, the rollout that tries
 // it decides what follows, and visitors wait for that.
 func (t *tenant) fault() (verdict Then, onTrial bool) {
 	l := t.life()
-	l.faults++
+	l.flaw = l.reason
 	if l.trial {
 		l.retryAt = stamp() + int64(trialPause)
 	}

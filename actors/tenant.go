@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -176,7 +177,7 @@ func (t *tenant) obey(m *order) {
 		l.stops = append(l.stops, m.done)
 	}
 	if next, _, _ := l.machine.Step(m.event, ThenKeep); next != l.machine {
-		l.reason = orderReasons[m.event]
+		l.reason = cmp.Or(m.why, orderReasons[m.event])
 		l.unattended = m.w == nil // an order that nobody waits for, to start: [instances]
 	}
 	l.trialNext = m.trial

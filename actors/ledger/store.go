@@ -113,6 +113,9 @@ func (s *Store) inspect() error {
 		if _, err := loadDomains(tx); err != nil {
 			return err
 		}
+		if _, err := loadRollouts(tx); err != nil {
+			return err
+		}
 		for _, name := range buckets {
 			if err := tx.Bucket(name).ForEach(intact); err != nil {
 				return err

@@ -17,6 +17,8 @@ type Tenant struct {
 	Weighted bool              `json:"weighted,omitempty"` // takes part in the apex's choice by weight
 	Held     bool              `json:"held,omitempty"`     // kept asleep by hand
 	Release  string            `json:"release,omitempty"`  // "" = the service as configured
+	Former   string            `json:"former,omitempty"`   // the release before its newest rollout
+	Rollout  uint64            `json:"rollout,omitempty"`  // number of the rollout that moved it; 0 = none
 	Env      map[string]string `json:"env,omitempty"`      // overrides of the service's; nil = none
 	Created  time.Time         `json:"created,omitzero"`
 }
