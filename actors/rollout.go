@@ -21,6 +21,8 @@ var (
 	ErrUnknownRelease = errors.New("unknown release")
 	// ErrRolloutUnderWay: one rollout of a service at a time.
 	ErrRolloutUnderWay = errors.New("a rollout is under way")
+	// ErrUnfit: the release cannot run on this host.
+	ErrUnfit = errors.New("it cannot run here")
 	// ErrNoRollout: there is none to show or to end.
 	ErrNoRollout = errors.New("no rollout")
 )
@@ -107,7 +109,7 @@ func (h *Host) begin(service string, start func() error) error {
 
 // Rollout begins to move all tenants of a service to a release and returns. The
 // daemon sees it through, over its restarts too. Errors: ErrUnknownService,
-// ErrUnknownRelease, ErrRolloutUnderWay.
+// ErrUnknownRelease, ErrUnfit, ErrRolloutUnderWay.
 func (h *Host) Rollout(ctx context.Context, o RolloutOrder) (RolloutInfo, error) {
 	s := h.service(o.Service)
 	if s == nil {
@@ -140,7 +142,7 @@ func (o RolloutOrder) check(s *service) error {
 		return fmt.Errorf("timeout %s: more than nothing is expected", o.Patience)
 	}
 	if err := s.h.unfit(config); err != nil {
-		return fmt.Errorf("release %s cannot run here: %w", o.To, err)
+		return fmt.Errorf("release %s: %w: %w", o.To, ErrUnfit, err)
 	}
 	return nil
 }
