@@ -50,6 +50,9 @@ type life struct {
 	armed      [numDeadlines]int64 // stamp of the newest arm of each deadline
 
 	process   process    // from Spawn until gone
+	hook      hook       // that it is; hookNone: it is the app
+	hookLate  bool       // that one's time was over
+	ran       bool       // the app of this generation was started
 	clearing  chan error // its Release is under way, or its result is here
 	stopReady context.CancelFunc
 	way       *Way

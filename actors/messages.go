@@ -241,6 +241,7 @@ const (
 	dueGrace
 	dueRetry
 	dueMeasure
+	dueHook
 	numDeadlines
 )
 

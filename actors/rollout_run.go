@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"tenement/actors/ledger"
-	"tenement/conf"
 )
 
 // rollout carries out the rollout of one service: it asks nextStep, does it, and
@@ -228,7 +227,7 @@ func (x *rollout) renew(ctx context.Context, r ledger.Rollout, s *service, id st
 	for {
 		v := c.look()
 		if v.gen > before && v.pid != 0 && !begun {
-			begun, deadline = true, stamp()+int64(r.Patience)
+			begun, deadline = true, stamp()+int64(r.Patience+hookTime(c.config()))
 		}
 		switch settled := v.gen > before && v.release == goal; {
 		case settled && v.machine.State == Running && healthOf(v) == "healthy":
@@ -262,16 +261,6 @@ func gaveUp(v view, before uint64) bool {
 // changeTime is how long a tenant may take until its next process begins.
 func (h *Host) changeTime(c *Cell) time.Duration {
 	return drainTime + 2*graceTime + h.Config().Settings.QueueTimeout + hookTime(c.config())
-}
-
-// hookTime is how long the hooks of a service may take.
-func hookTime(config *conf.Service) (d time.Duration) {
-	for _, hook := range [][]string{config.BeforeStart, config.AfterStop} {
-		if len(hook) > 0 {
-			d += config.HookTimeout
-		}
-	}
-	return d
 }
 
 // rollees are a service's tenants, sorted by id, as its rollout sees them.

@@ -242,6 +242,9 @@ func (t *tenant) exited(gen uint64) {
 	if l.gen != gen || n == nil || n.gen != gen || l.process == nil {
 		return
 	}
+	if l.hook != hookNone && t.hookEnded(n.status) {
+		return
+	}
 	verdict := ThenKeep
 	if s := l.machine.State; s == Starting || s == Running {
 		verdict = t.verdict(n)
@@ -328,7 +331,7 @@ func (t *tenant) hung(reason string) {
 
 func (t *tenant) gone(gen uint64) {
 	l := t.life()
-	if l.gen != gen || l.machine.State != Stopping {
+	if l.gen != gen || l.machine.State != Stopping && l.hook == hookNone {
 		return
 	}
 	var err error
@@ -342,7 +345,10 @@ func (t *tenant) gone(gen uint64) {
 		// Somebody of the old generation is still there: a second process of
 		// this tenant must not be. Try again until it is gone.
 		t.log().Error().Err(err).Msg("cannot clear a tenant's process tree; trying again")
-		t.arm(time.Second, dueGrace)
+		t.arm(time.Second, map[bool]deadline{false: dueGrace, true: dueHook}[l.machine.State == Starting])
+		return
+	}
+	if t.nextLaunch() {
 		return
 	}
 	t.farewell()
