@@ -69,24 +69,32 @@ func (t *tenant) fault() (verdict Then, onTrial bool) {
 func shownRelease(name string) string { return cmp.Or(name, conf.BaseRelease) }
 
 // stranded refuses a configuration that takes a release from tenants that are
-// at it, or from a rollout.
+// at it, that a rollout may move back to it, or that are yet to come.
 func (h *Host) stranded(next *conf.Config) error {
 	for name, service := range *h.services.Load() {
 		config := next.Services[name]
 		if config == nil {
 			continue
 		}
+		rollout := h.rolloutOf(name)
 		left := map[string]int{}
-		service.cells.Range(func(_, v any) bool {
-			release := v.(*Cell).record.Load().Release
+		miss := func(release string, n int) {
 			if _, ok := config.At(release); !ok {
-				left[release]++
+				left[release] += n
+			}
+		}
+		miss(rollout.Current(), 0)
+		service.cells.Range(func(_, v any) bool {
+			record := v.(*Cell).record.Load()
+			miss(record.Release, 1)
+			if rollout.Active() && record.Rollout == rollout.Number && record.Former != record.Release {
+				miss(record.Former, 1)
 			}
 			return true
 		})
 		for _, release := range slices.Sorted(maps.Keys(left)) {
-			return fmt.Errorf("%d tenant(s) of %s are at release %s, which the file does not have any more: `ten rollout %s --to R` moves them to another first",
-				left[release], name, release, name)
+			return fmt.Errorf("release %s of %s, which the file does not have any more, is that of %d tenant(s) and of those to come: `ten rollout %s --to R` moves them to another first",
+				release, name, left[release], name)
 		}
 	}
 	return nil

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"tenement/actors/ledger"
+
+	"github.com/rs/zerolog"
 )
 
 // rollout carries out the rollout of one service: it asks nextStep, does it, and
@@ -93,11 +95,11 @@ func (x *rollout) store(ctx context.Context, r ledger.Rollout) error {
 	if err := x.h.keep(ctx, ledger.PutRollout{Rollout: r}); err != nil {
 		return err
 	}
-	ev := x.h.log.Info()
+	level := zerolog.InfoLevel
 	if r.State == ledger.RolloutBack {
-		ev = x.h.log.Warn().Str("reason", r.Reason)
+		level = zerolog.WarnLevel
 	}
-	ev.Str("service", r.Service).Str("release", shownRelease(r.To)).Str("state", string(r.State)).Bool("proved", r.Proved).Msg("rollout")
+	x.h.log.WithLevel(level).Str("reason", r.Reason).Str("service", r.Service).Str("release", shownRelease(r.To)).Str("state", string(r.State)).Bool("proved", r.Proved).Msg("rollout")
 	return nil
 }
 

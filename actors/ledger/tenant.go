@@ -34,8 +34,10 @@ func (t Tenant) check() error {
 	if t.Weight < 0 || t.Weight > 100 {
 		return fmt.Errorf("its weight is %d, not 0 to 100", t.Weight)
 	}
-	if !utf8.ValidString(t.Release) {
-		return fmt.Errorf("its release %q is not UTF-8", t.Release)
+	for _, release := range []string{t.Release, t.Former} {
+		if !utf8.ValidString(release) {
+			return fmt.Errorf("its release %q is not UTF-8", release)
+		}
 	}
 	for name, value := range t.Env { // JSON would change such bytes silently
 		if !utf8.ValidString(name) || !utf8.ValidString(value) {
