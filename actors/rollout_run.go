@@ -103,8 +103,21 @@ func (x *rollout) store(ctx context.Context, r ledger.Rollout) error {
 	return nil
 }
 
-// assign changes the records, and so the next processes, of tenants.
+// assign changes the records, and so the next processes, of tenants. One that has
+// failed may try again, as after a reload.
 func (x *rollout) assign(ctx context.Context, r ledger.Rollout, s *service, who []string) error {
+	if err := x.rerecord(ctx, r, s, who); err != nil {
+		return err
+	}
+	for _, id := range who {
+		if c := s.cell(id); c != nil && c.look().machine.State == Failed {
+			x.h.tell(c, &reconfigured{})
+		}
+	}
+	return nil
+}
+
+func (x *rollout) rerecord(ctx context.Context, r ledger.Rollout, s *service, who []string) error {
 	return x.h.edit(ctx, s, func(records *records) (changes []ledger.Change, err error) {
 		for _, id := range who {
 			t, known := records.get(id)

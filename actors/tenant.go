@@ -316,10 +316,7 @@ func (t *tenant) hung(reason string) {
 		t.step(EventOverdue, verdict)
 		return
 	}
-	verdict := t.countFailure()
-	if verdict == ThenRetry && t.cell.config().Restart == conf.RestartNever {
-		verdict = ThenSleep
-	}
+	verdict := t.failureVerdict()
 	if l.machine.State == Starting {
 		l.refusal = &Refusal{Cause: CauseStartTimeout, Reason: reason}
 		if verdict == ThenRetry {

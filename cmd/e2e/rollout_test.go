@@ -171,22 +171,33 @@ func TestRollout_GoesOnAfterTheDaemonWasKilled(t *testing.T) {
 	// checkNothingLeft, at the end, finds a second process of anybody's.
 }
 
-func TestHooks_RunAroundTheProcessAndWriteIntoItsLog(t *testing.T) {
-	t.Parallel()
-	d := launch(t, setup{services: `
+func TestHooks_RunAroundTheProcessAndWriteIntoItsLogAtEveryLevel(t *testing.T) {
+	for _, level := range levels {
+		t.Run(level, func(t *testing.T) {
+			t.Parallel()
+			needsLevel(t, level)
+			meetHooks(t, level)
+		})
+	}
+}
+
+func meetHooks(t *testing.T, level string) {
+	d := launch(t, setup{services: strings.ReplaceAll(`
 [service.web]
 command = "CHARACTER serves"
-isolation = "process"
+isolation = "LEVEL"
 apex = "none"
-listen = "fd"
-before_start = "sh -c 'echo migrating $TENEMENT_ID; pwd; echo m >>{instance_dir}/hooks'"
+listen = "unix"
+idle_timeout = 600
+before_start = "sh -c 'echo migrating $TENEMENT_ID; echo m >>{instance_dir}/hooks'"
 after_stop = "sh -c 'echo saving {id}; echo s >>{instance_dir}/hooks'"
 [service.ill]
 command = "CHARACTER serves"
-isolation = "process"
+isolation = "LEVEL"
+idle_timeout = 600
 before_start = "sh -c 'echo no schema >&2; exit 4'"
 restart = "never"
-`})
+`, "LEVEL", level)})
 	d.must("register", "web:one", "ill:one")
 	d.want(200, "web", "one", "/")
 	d.must("stop", "web:one")
