@@ -7,7 +7,6 @@ import (
 
 	"tenement/actors/journal"
 	"tenement/actors/ledger"
-	"tenement/conf"
 	"tenement/sandbox"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -21,6 +20,7 @@ type Cell struct {
 	pid     atomic.Pointer[actor.PID]     // nil: no actor
 	record  atomic.Pointer[ledger.Tenant] // as the registry has it; stored by the service only
 	view    atomic.Pointer[view]          // what others may see; nil = nothing ever happened
+	made    atomic.Pointer[string]        // the release that its process is made of; nil without one
 	exit    atomic.Pointer[exitNews]      // how the newest process ended; stored by the engine's loop
 	life    *life                         // the actor's; nil until it has one
 }
@@ -50,10 +50,18 @@ type life struct {
 	armed      [numDeadlines]int64 // stamp of the newest arm of each deadline
 
 	process   process    // from Spawn until gone
+	hook      hook       // that it is; hookNone: it is the app
+	hookLate  bool       // that one's time was over
+	ran       bool       // the app of this generation was started
 	clearing  chan error // its Release is under way, or its result is here
 	stopReady context.CancelFunc
 	way       *Way
 	spec      sandbox.Spec
+	release   string // that the newest process was made of
+	rollout   uint64 // that gave it that release
+	flaw      string // what a process of that release failed of, the newest; "" = none did
+	trial     bool   // a rollout looks whether the newest process is ready
+	trialNext bool   // the next process is on trial
 	log       *journal.Writer
 	startedAt time.Time
 	queuedAt  int64 // stamp: a slot was asked for
@@ -78,6 +86,9 @@ type view struct {
 	socket    string
 	port      int
 	listen    string
+	release   string
+	rollout   uint64
+	flaw      string
 	startedAt time.Time
 	readyAt   int64
 	health    string
@@ -135,16 +146,13 @@ func (c *Cell) look() view {
 	return view{machine: Machine{State: Asleep}, since: record.Created}
 }
 
-// config is the configuration of the cell's service.
-func (c *Cell) config() *conf.Service { return c.service.config() }
-
 // publish shows the life to others.
 func (c *Cell) publish() {
 	l := c.life
 	v := &view{
 		machine: l.machine, since: l.since, reason: l.reason, gen: l.gen, restarts: l.restarts,
 		retryAt: l.retryAt, waiting: len(l.waiters),
-		limit: l.limit, last: l.last, hoard: l.hoard, hits: l.hits,
+		limit: l.limit, last: l.last, hoard: l.hoard, hits: l.hits, release: l.release, rollout: l.rollout, flaw: l.flaw,
 	}
 	if l.process != nil {
 		v.pid, v.socket, v.port = l.process.Pid(), l.spec.Socket, l.spec.Port

@@ -8,7 +8,6 @@ import (
 	"os"
 	"time"
 
-	"tenement/conf"
 	"tenement/sandbox"
 )
 
@@ -96,6 +95,10 @@ func (t *tenant) due(m *due) {
 		t.about(m.gen, Draining, func() { t.step(EventDrainOver, ThenKeep) })
 	case dueGrace:
 		t.about(m.gen, Stopping, func() { t.step(EventGraceOver, ThenKeep) })
+	case dueHook:
+		if m.gen == t.life().gen {
+			t.hookOver()
+		}
 	case dueMeasure:
 		t.about(m.gen, Running, t.measure)
 	case dueRetry:
@@ -116,7 +119,7 @@ func (t *tenant) queueOver() {
 		Reason: fmt.Sprintf("no start slot came free in %s (queue_timeout)", timeout)}
 	now, next := stamp(), int64(math.MaxInt64)
 	for w := range l.waiters {
-		over := w.deadline - int64(t.cell.config().StartupTimeout)
+		over := w.deadline - int64(t.cell.config().StartupTimeout+hookTime(t.cell.config()))
 		if over <= now {
 			w.tell(refusal)
 			delete(l.waiters, w)
@@ -145,6 +148,7 @@ func (t *tenant) spawn() {
 	if l.log == nil {
 		l.log = t.h.journal.Writer(t.cell.name)
 	}
+	t.takeRelease()
 	began := stamp()
 	l.phases.Queue = time.Duration(began - l.queuedAt)
 	spec, err := t.h.specOf(t.cell, l.gen)
@@ -153,20 +157,14 @@ func (t *tenant) spawn() {
 		err = t.limitStorage()
 	}
 	if err == nil {
-		l.process, err = t.h.launcher.Start(spec, t.events(l.gen))
+		err = t.launchFirst()
 	}
 	if err != nil {
 		t.cannotStart(err)
 		return
 	}
-	l.startedAt = time.Now()
 	l.phases.Spawn = time.Duration(stamp() - began)
-	if err := sandbox.WriteRecord(t.h.recordDir(), l.process.Record()); err != nil {
-		t.log().Error().Err(err).Msg("cannot write the run record: a crash of the daemon would leave this process unknown")
-	}
-	t.h.toAccountant(&opened{cell: t.cell, gen: l.gen, process: l.process})
 	t.arm(slotTime, dueSlot)
-	t.watchReady()
 }
 
 // cannotStart: no process came to be. What cannot be executed now will not be
@@ -178,15 +176,16 @@ func (t *tenant) cannotStart(err error) {
 	t.h.launcher.ReleasePort(l.spec.Port)
 	l.spec = sandbox.Spec{}
 	t.hangUp()
+	t.cell.made.Store(nil)
+	if verdict, onTrial := t.fault(); onTrial {
+		t.then(EventStartFailed, verdict)
+		return
+	}
 	if errors.Is(err, sandbox.ErrCannotExecute) || errors.As(err, new(mendError)) {
 		t.then(EventStartFailed, t.giveUp())
 		return
 	}
-	verdict := t.countFailure()
-	if verdict == ThenRetry && t.cell.config().Restart == conf.RestartNever {
-		verdict = ThenSleep
-	}
-	t.then(EventStartFailed, verdict)
+	t.then(EventStartFailed, t.failureVerdict())
 }
 
 // events connects a process to its cell; they outlive an actor's restart.
@@ -375,12 +374,10 @@ func letFinish(c *Cell) {
 // farewell forgets a process of which nothing is left.
 func (t *tenant) farewell() {
 	l := t.life()
-	if err := sandbox.RemoveRecord(t.h.recordDir(), l.process.Record()); err != nil {
-		t.log().Error().Err(err).Msg("cannot remove the run record")
-	}
-	t.h.toAccountant(&closed{cell: t.cell, gen: l.gen, usage: l.process.Usage()})
+	t.forgetProcess()
 	t.h.launcher.ReleasePort(l.spec.Port)
-	l.process, l.stopReady, l.spec = nil, nil, sandbox.Spec{}
+	l.spec = sandbox.Spec{}
+	t.cell.made.Store(nil)
 	if then := l.machine.Then; l.readyAt != 0 && then != ThenRetry && then != ThenFail {
 		l.suspect = false // it was up and has not failed
 	}

@@ -44,6 +44,7 @@ type stage struct {
 	acts     map[string]behaviour // by tenant; "" is everybody else
 	started  map[string]int
 	running  map[string]*actorProcess
+	argv     [][2]string // tenant and program of each start
 	maxAwake int
 	starting int
 	maxStart int
@@ -73,6 +74,21 @@ func (s *stage) act(tenant string, b behaviour) {
 	defer s.mu.Unlock()
 	s.acts[tenant] = b
 }
+
+// argvs are the programs that a tenant's starts ran, in order.
+func (s *stage) argvs(name conf.Instance) (all []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.argv {
+		if a[0] == name.String() {
+			all = append(all, a[1])
+		}
+	}
+	return all
+}
+
+// actAt is act for whoever runs a release of withReleases.
+func (s *stage) actAt(release string, b behaviour) { s.act("release "+release, b) }
 
 func (s *stage) starts(tenant string) int {
 	s.mu.Lock()
@@ -169,10 +185,14 @@ func (s *stage) Start(spec sandbox.Spec, ev sandbox.Events) (process, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b, ok := s.acts[spec.Name]
+	if play, known := s.acts["release "+spec.Argv[0]]; known {
+		b, ok = play, true
+	}
 	if !ok {
 		b = s.acts[""]
 	}
 	s.started[spec.Name]++
+	s.argv = append(s.argv, [2]string{spec.Name, spec.Argv[0]})
 	if b.startErr != nil {
 		return nil, b.startErr
 	}

@@ -68,6 +68,7 @@ type Host struct {
 	book      *book
 	chronicle *chronicle
 	usageBook *usageBook // the accountant's
+	rollouts  *rollouts
 	front     *front
 	launcher  launcher
 	services  atomic.Pointer[map[string]*service] // a new map with every change; stored by load and by reload
@@ -96,7 +97,7 @@ type Host struct {
 func NewHost(o Options) (*Host, error) {
 	h := &Host{
 		o: o, log: o.Log, launcher: o.launcher, done: make(chan struct{}), ended: make(chan struct{}),
-		chronicle: newChronicle(), usageBook: newUsageBook(),
+		chronicle: newChronicle(), usageBook: newUsageBook(), rollouts: newRollouts(),
 		journal: journal.Open(filepath.Join(o.DataDir, ".logs"), o.Config.Settings.LogMaxBytes),
 		measure: storage.Measure, measuring: make(chan struct{}, 1),
 	}
@@ -120,6 +121,7 @@ func NewHost(o Options) (*Host, error) {
 		return nil, err
 	}
 	h.grow()
+	h.resumeRollouts()
 	return h, nil
 }
 

@@ -27,6 +27,8 @@ type Info struct {
 	Weight     int
 	Weighted   bool // takes part in the apex's choice by weight
 	Requests   uint64
+	Release    string // of its process, or of the next one; "" = the service as it is
+	Awaits     string // the release of its next process, when that is another
 	DataDir    string // the tenant's own directory
 	QuotaBytes int64  // 0 = none
 	UID        uint32 // the tenant's, and the number of its project quota

@@ -24,6 +24,8 @@ type book struct {
 	pending []*commit
 	tokens  atomic.Pointer[map[[32]byte]ledger.Token] // published for Host.Token
 	domains atomic.Pointer[map[string]ledger.Domain]  // published for Host.Domain
+
+	rollouts atomic.Pointer[map[string]ledger.Rollout] // published for Host.rolloutOf, by service
 }
 
 func (k *keeper) Receive(ctx actor.Context) {
@@ -88,6 +90,7 @@ func (k *keeper) store(commits ...*commit) error {
 	}
 	k.book.follow(changes)
 	k.book.followDomains(changes)
+	k.book.followRollouts(changes)
 	return nil
 }
 

@@ -73,6 +73,7 @@ const (
 	EventReady                    // it listens
 	EventDied                     // the process ended (then)
 	EventHung                     // never ready, or unhealthy (then)
+	EventOverdue                  // never ready on trial: visitors wait for what the rollout decides (then)
 	EventIdle                     // nobody used it for idle_timeout, or its room is needed
 	EventDrained                  // nobody is inside any more
 	EventDrainOver                // the time for that is over
@@ -88,7 +89,7 @@ const (
 )
 
 var eventNames = [numEvents]string{
-	"wake", "trial", "summon", "restart", "granted", "denied", "start-failed", "ready", "died", "hung",
+	"wake", "trial", "summon", "restart", "granted", "denied", "start-failed", "ready", "died", "hung", "overdue",
 	"idle", "drained", "drain-over", "grace-over", "gone", "retry-due", "stop", "hold", "unhold", "end", "limit",
 }
 
@@ -212,6 +213,7 @@ var table = [numStates]map[Event]rule{
 		EventReady:   {to: Running, do: do(DropSlot, OpenDoor, AdmitWaiters)},
 		EventDied:    {to: Stopping, do: do(Clear)},
 		EventHung:    {to: Stopping, do: do(RefuseWaiters, Kill)},
+		EventOverdue: {to: Stopping, do: do(Kill)},
 		EventStop:    {to: Stopping, then: ThenSleep, do: do(RefuseWaiters, Terminate)},
 		EventHold:    {to: Stopping, then: ThenHold, do: do(RefuseWaiters, Terminate)},
 		EventUnhold:  {to: Starting, do: do(SettleStops)},

@@ -55,7 +55,7 @@ func (w *world) carryOut(e Effect) error {
 // process needs one.
 func (w *world) possible(e Event, m Machine) bool {
 	switch e {
-	case EventReady, EventDied, EventHung:
+	case EventReady, EventDied, EventHung, EventOverdue:
 		return w.process
 	case EventGone:
 		return w.process && m.State == Stopping
@@ -116,6 +116,8 @@ func verdicts(e Event) []Then {
 		return []Then{ThenSleep, ThenWake, ThenRetry, ThenFail}
 	case EventStartFailed, EventHung:
 		return []Then{ThenSleep, ThenRetry, ThenFail}
+	case EventOverdue:
+		return []Then{ThenRetry}
 	}
 	return []Then{ThenKeep}
 }

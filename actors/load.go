@@ -48,11 +48,24 @@ func (h *Host) load() error {
 	if err := h.loadDomains(tenants); err != nil {
 		return err
 	}
+	if err := h.loadRollouts(); err != nil {
+		return err
+	}
 	return h.loadTokens(tokens)
 }
 
 // refused says why no tenant of a service can run here.
 func (h *Host) refused(config *conf.Service) error {
+	err := h.unfit(config)
+	if err != nil {
+		err = fmt.Errorf("service %s is refused: %w", config.Name, err)
+		h.log.Error().Str("service", config.Name).Err(err).Msg("this service does not run; the others do")
+	}
+	return err
+}
+
+// unfit says what this host lacks for a service, or for a release of it.
+func (h *Host) unfit(config *conf.Service) error {
 	err := h.launcher.Supports(sandbox.Level(config.Isolation))
 	if err == nil {
 		err = h.launcher.Enforces(askedLimits(config))
@@ -69,11 +82,6 @@ func (h *Host) refused(config *conf.Service) error {
 	if config.Refused != "" {
 		err = errors.New(config.Refused)
 	}
-	if err == nil {
-		return nil
-	}
-	err = fmt.Errorf("service %s is refused: %w", config.Name, err)
-	h.log.Error().Str("service", config.Name).Err(err).Msg("this service does not run; the others do")
 	return err
 }
 

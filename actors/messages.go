@@ -39,10 +39,12 @@ type (
 		w *waiter
 	}
 	// order: an operator wants something; w waits for ready, done for the end
-	// of the process. Either may be nil.
+	// of the process. Either may be nil. trial: a rollout tries a release.
 	order struct {
 		sealed
 		event Event
+		trial bool
+		why   string // "" = as the event says
 		w     *waiter
 		done  chan error
 	}
@@ -284,6 +286,7 @@ const (
 	dueGrace
 	dueRetry
 	dueMeasure
+	dueHook
 	numDeadlines
 )
 

@@ -39,7 +39,9 @@ func (r *records) fresh(name conf.Instance) (ledger.Tenant, error) {
 	if err != nil {
 		return ledger.Tenant{}, err
 	}
-	return ledger.Tenant{Name: name, UID: uid, Weight: 100, Created: time.Now().UTC()}, nil
+	t := ledger.Tenant{Name: name, UID: uid, Weight: 100, Created: time.Now().UTC()}
+	r.s.h.newcomer(&t)
+	return t, nil
 }
 
 func (r *records) follow(changes []ledger.Change) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"tenement/actors/ledger"
@@ -50,6 +51,10 @@ func (s *services) reload(ctx actor.Context, m *reload) {
 		return
 	}
 	old := h.Config()
+	if err := h.stranded(m.next); err != nil {
+		reply(m.done, err)
+		return
+	}
 	for name := range m.next.Services {
 		if s.front.retiring[name] != nil {
 			reply(m.done, fmt.Errorf("tenants of service %s, which was removed, are still ending: try again in a moment", name))
@@ -118,23 +123,24 @@ func (s *services) ended(who *actor.PID) {
 // change gives a service its new terms and has its tenants follow them.
 func (s *service) change(config *conf.Service, changes []conf.Difference) {
 	table := "service." + config.Name
-	news, processes := false, false
-	for _, d := range changes {
-		if d.Table == table {
-			news, processes = true, processes || d.Effect == conf.EffectProcesses
-		}
-	}
+	news := slices.ContainsFunc(changes, func(d conf.Difference) bool {
+		return d.Table == table || strings.HasPrefix(d.Table, table+".")
+	})
 	if !news {
 		s.terms.Store(&terms{config, s.refused()}) // the line in the file may be another
 		return
 	}
-	s.terms.Store(&terms{config, s.h.refused(config)})
+	old := map[*Cell]*conf.Service{}
 	s.cells.Range(func(_, v any) bool {
 		if c := v.(*Cell); !c.rested() {
-			s.h.tell(c, &reconfigured{process: processes})
+			old[c] = c.config()
 		}
 		return true
 	})
+	s.terms.Store(&terms{config, s.h.refused(config)})
+	for c, before := range old { // a release that hides a change has none
+		s.h.tell(c, &reconfigured{process: conf.NeedsProcess(before, c.config())})
+	}
 }
 
 // reconfigured: the service's terms are others.

@@ -31,5 +31,9 @@ func (t *tenant) resumeStart() {
 		return
 	}
 	t.arm(slotTime, dueSlot)
+	if l := t.life(); l.hook != hookNone {
+		t.arm(t.cell.config().HookTimeout, dueHook)
+		return
+	}
 	t.watchReady()
 }

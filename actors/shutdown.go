@@ -22,6 +22,7 @@ func (h *Host) Shutdown(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+	h.rollouts.stop()
 	h.err = h.shutdown(ctx)
 	close(h.ended)
 	h.finish()

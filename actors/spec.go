@@ -29,7 +29,11 @@ func (h *Host) tenantRunDir(c *Cell) string {
 // specOf is everything about one start: the service's templates filled in, the
 // tenant's directories made, a port taken (to be given back by ReleasePort).
 func (h *Host) specOf(c *Cell, gen uint64) (sandbox.Spec, error) {
-	config, dir := c.config(), h.instanceDir(c.name)
+	dir := h.instanceDir(c.name)
+	config, err := c.madeOf()
+	if err != nil {
+		return sandbox.Spec{}, fmt.Errorf("cannot start %s: %w", c.name, err)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return sandbox.Spec{}, fmt.Errorf("cannot start %s: cannot make its directory: %w", c.name, err)
 	}
@@ -86,6 +90,9 @@ func environment(config *conf.Service, c *Cell, spec sandbox.Spec, dir string, o
 		"DATA_DIR":         dir,
 		"TENEMENT_SERVICE": c.name.Service,
 		"TENEMENT_ID":      c.name.ID,
+	}
+	if release := c.release(); release != "" {
+		env["TENEMENT_RELEASE"] = release
 	}
 	for _, name := range append([]string{"PATH", "HOME", "LANG", "TZ"}, config.PassEnv...) {
 		if v, ok := os.LookupEnv(name); ok {

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -176,9 +177,10 @@ func (t *tenant) obey(m *order) {
 		l.stops = append(l.stops, m.done)
 	}
 	if next, _, _ := l.machine.Step(m.event, ThenKeep); next != l.machine {
-		l.reason = orderReasons[m.event]
+		l.reason = cmp.Or(m.why, orderReasons[m.event])
 		l.unattended = m.w == nil // an order that nobody waits for, to start: [instances]
 	}
+	l.trialNext = m.trial
 	t.step(m.event, ThenKeep)
 }
 
@@ -225,7 +227,7 @@ func (t *tenant) listening(m *ready) {
 	l.phases.Ready = time.Since(l.startedAt)
 	t.h.woken(t.cell.name, l.phases)
 	t.h.toAccountant(&woke{cell: t.cell, gen: l.gen})
-	l.reason = ""
+	l.reason, l.trial = "", false
 	l.health = health{always: t.cell.config().Health == ""}
 	l.way = &Way{
 		Generation: l.gen, Endpoint: m.endpoint, RequestTimeout: t.cell.config().RequestTimeout,
@@ -239,6 +241,9 @@ func (t *tenant) exited(gen uint64) {
 	l := t.life()
 	n := t.cell.exit.Load()
 	if l.gen != gen || n == nil || n.gen != gen || l.process == nil {
+		return
+	}
+	if l.hook != hookNone && t.hookEnded(n.status) {
 		return
 	}
 	verdict := ThenKeep
@@ -259,6 +264,11 @@ func (t *tenant) verdict(n *exitNews) Then {
 	l.hit(string(n.status.Hit))
 	l.last = ended{at: time.Now(), text: how}
 	t.note(l.reason)
+	if l.machine.State == Starting || !n.status.Clean() {
+		if verdict, onTrial := t.fault(); onTrial {
+			return verdict
+		}
+	}
 	restart := t.cell.config().Restart
 	switch {
 	case restart != conf.RestartNever && (restart != conf.RestartOnFailure || !n.status.Clean()):
@@ -303,10 +313,11 @@ func (t *tenant) hung(reason string) {
 	l := t.life()
 	l.reason = reason
 	t.note(reason)
-	verdict := t.countFailure()
-	if verdict == ThenRetry && t.cell.config().Restart == conf.RestartNever {
-		verdict = ThenSleep
+	if verdict, onTrial := t.fault(); onTrial {
+		t.step(EventOverdue, verdict)
+		return
 	}
+	verdict := t.failureVerdict()
 	if l.machine.State == Starting {
 		l.refusal = &Refusal{Cause: CauseStartTimeout, Reason: reason}
 		if verdict == ThenRetry {
@@ -318,7 +329,7 @@ func (t *tenant) hung(reason string) {
 
 func (t *tenant) gone(gen uint64) {
 	l := t.life()
-	if l.gen != gen || l.machine.State != Stopping {
+	if l.gen != gen || l.machine.State != Stopping && l.hook == hookNone {
 		return
 	}
 	var err error
@@ -332,7 +343,10 @@ func (t *tenant) gone(gen uint64) {
 		// Somebody of the old generation is still there: a second process of
 		// this tenant must not be. Try again until it is gone.
 		t.log().Error().Err(err).Msg("cannot clear a tenant's process tree; trying again")
-		t.arm(time.Second, dueGrace)
+		t.arm(time.Second, map[bool]deadline{false: dueGrace, true: dueHook}[l.machine.State == Starting])
+		return
+	}
+	if t.nextLaunch() {
 		return
 	}
 	t.farewell()

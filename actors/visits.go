@@ -58,7 +58,7 @@ func (h *Host) Wake(ctx context.Context, d *Door) (*Way, error) {
 
 // patience is the stamp until which a request that comes now may wait.
 func (h *Host) patience(c *Cell) int64 {
-	return stamp() + int64(h.Config().Settings.QueueTimeout+c.config().StartupTimeout)
+	return stamp() + int64(h.Config().Settings.QueueTimeout+c.config().StartupTimeout+hookTime(c.config()))
 }
 
 // await sends a tenant a message with a waiter in it and waits for the answer.

@@ -38,7 +38,10 @@ func (h *Host) describe(c *Cell) Info {
 		Name: c.name, State: v.machine.State.String(), Reason: v.reason, Since: v.since, Health: healthOf(v),
 		Socket: v.socket, Port: v.port, Listen: v.listen, Pid: v.pid, Generation: v.gen,
 		Inflight: c.inflight.Load(), Restarts: v.restarts, Weight: c.record.Load().Weight, Weighted: c.record.Load().Weighted, Requests: c.requests.Load(), Limit: v.limit, Hits: v.hits,
-		DataDir: h.instanceDir(c.name), QuotaBytes: quotaOf(config), UID: c.record.Load().UID, QuotaEnforced: v.hoard.enforced && v.pid != 0,
+		DataDir: h.instanceDir(c.name), QuotaBytes: quotaOf(config), UID: c.record.Load().UID, Release: c.release(), QuotaEnforced: v.hoard.enforced && v.pid != 0,
+	}
+	if next := c.record.Load().Release; next != info.Release {
+		info.Awaits = shownRelease(next)
 	}
 	if c.service.refused() != nil {
 		info.State, info.Health, info.Reason = Failed.String(), "failed", c.service.refused().Error()
@@ -79,6 +82,9 @@ func (h *Host) Why(name conf.Instance) (Explanation, error) {
 		inflight: c.inflight.Load(), unused: time.Duration(stamp() - c.idleSince()),
 	}
 	e.Holds, e.Next = facts.holds(), facts.next()
+	if e.Awaits != "" {
+		e.Next += "; its next process is of release " + e.Awaits
+	}
 	return e, nil
 }
 

@@ -155,7 +155,7 @@ const (
 const DefaultPidsLimit = 256
 
 // Service is one [service.NAME] block. Argv, Env, Socket, Workdir,
-// EnvFile and the paths of Secrets are templates: see Expand.
+// BeforeStart, AfterStop, EnvFile and the paths of Secrets are templates: see Expand.
 type Service struct {
 	Name            string
 	Line            int      // of its header in the file
@@ -191,7 +191,11 @@ type Service struct {
 	EnvFile         string            // absolute; {name} and {id} allowed; "" = none
 	Secrets         map[string]string // name -> absolute path, {name} and {id} allowed
 	Mounts          []Mount
-	Rootfs          string // absolute; "" = the host's
+	Rootfs          string   // absolute; "" = the host's
+	BeforeStart     []string // argv of what runs before each process; nil = nothing
+	AfterStop       []string // argv of what runs after each process; nil = nothing
+	HookTimeout     time.Duration
+	Releases        map[string]*Service // the service as each release has it; nil in those, see At
 	Front           Front
 }
 

@@ -56,7 +56,7 @@ func TestParse_DefaultsAreThoseOfTheContract(t *testing.T) {
 		Name: "notes", Line: 1, Command: "app", Argv: []string{"app"},
 		Isolation: IsolationNamespace, Network: NetworkPrivate, Restart: RestartOnFailure,
 		StartupTimeout: 10 * time.Second, RequestTimeout: 30 * time.Second,
-		Apex: ApexWeighted, Listen: ListenAuto, CreateOnRequest: CreateAuto, PidsLimit: DefaultPidsLimit, StorageFull: StorageFullWarn, StoragePersist: true,
+		Apex: ApexWeighted, Listen: ListenAuto, CreateOnRequest: CreateAuto, PidsLimit: DefaultPidsLimit, StorageFull: StorageFullWarn, StoragePersist: true, HookTimeout: time.Minute,
 		Front: Front{MaxUpgrades: 1000},
 	}})
 	same(t, c.Instances, []Instance(nil))
@@ -129,6 +129,10 @@ secrets = {DB_KEY = "/etc/{name}/key"}
 storage_persist = false
 mounts = [["assets", "/assets", true], ["/a/../b", "/c", false]]
 rootfs = "root"
+before_start = "./migrate {id}"
+after_stop = "./backup 'a b'"
+hook_timeout = 5
+release = {}
 [service.Notes.env]
 PLAIN = "x {id}"
 WHOLE = 1_000
@@ -189,7 +193,8 @@ func TestParse_EveryKeyIsUnderstood(t *testing.T) {
 		StorageQuotaMB: 1024, StorageFull: StorageFullStop,
 		EnvFile: filepath.Join(wd(t), "{id}.env"), Secrets: map[string]string{"DB_KEY": "/etc/{name}/key"},
 		Mounts: []Mount{{filepath.Join(wd(t), "assets"), "/assets", true}, {"/b", "/c", false}},
-		Rootfs: filepath.Join(wd(t), "root"), Front: Front{MaxUpgrades: 1000},
+		Rootfs: filepath.Join(wd(t), "root"), BeforeStart: []string{"./migrate", "{id}"}, AfterStop: []string{"./backup", "a b"}, HookTimeout: 5 * time.Second,
+		Front: Front{MaxUpgrades: 1000},
 	})
 	same(t, c.Services["old"].Argv, []string{"sh", "-c", `exec app --color "#fff"`, "#", "no", "comment"})
 	same(t, c.Services["old"].CreateOnRequest, CreateNever)

@@ -55,6 +55,7 @@ var live = map[string][]string{
 	"service": {
 		"health", "restart", "idle_timeout", "startup_timeout", "request_timeout", "apex", "create_on_request", "storage_persist",
 		"max_body_mb", "max_upgrades", "wake_page_after", "error_pages", "access_log", "storage_full",
+		"before_start", "after_stop", "hook_timeout",
 		"max_body_mb", "max_upgrades", "wake_page_after", "error_pages", "access_log",
 	},
 }
@@ -74,6 +75,7 @@ func Compare(old, next *Config) []Difference {
 			all = append(all, Difference{Table: table, Effect: EffectRemoved})
 		default:
 			all = append(all, compareServices(a, b, table)...)
+			all = append(all, compareReleases(a, b, table)...)
 		}
 	}
 	if !slices.Equal(old.Instances, next.Instances) {

@@ -195,6 +195,12 @@ var serviceKeys = append([]key[Service]{
 	row("secrets", secrets, nil, func(s *Service) *map[string]string { return &s.Secrets }),
 	row("mounts", list(mount), nil, func(s *Service) *[]Mount { return &s.Mounts }),
 	row("rootfs", absolute, "", func(s *Service) *string { return &s.Rootfs }),
+	// A migration, a backup; most apps do theirs by themselves.
+	row("before_start", command, nil, func(s *Service) *[]string { return &s.BeforeStart }),
+	row("after_stop", command, nil, func(s *Service) *[]string { return &s.AfterStop }),
+	// A migration that takes longer wants a person beside it.
+	row("hook_timeout", seconds(instant), time.Minute, func(s *Service) *time.Duration { return &s.HookTimeout }),
+	releases,
 	ignored[Service]("memory_mb"),
 	ignored[Service]("vcpus"),
 	ignored[Service]("vsock_port"),

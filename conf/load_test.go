@@ -112,6 +112,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(ok + "[instances]\nok = [\n'a',\n'B'\n]"))
 	f.Add([]byte("[service.a]\ncommand = \"x {id} '{port}' \\\"q\\\"\"\nsocket='{instance_dir}/s'\n"))
 	f.Add([]byte("[service]\n[[service.a]]\n[settings.tls]\nenabled = 1\n[routing]\npath = {'/a' = 'a'}"))
+	f.Add([]byte(released))
 	f.Add([]byte("\xef\xbb\xbf[settings]\r\nqueue_timeout = 1e3\r\n[service.a\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := Parse("t", data)

@@ -28,6 +28,7 @@ func readServices(c *Config, v value) {
 		s := &Service{Name: name, Line: f.at.line}
 		fill(f, serviceKeys, s)
 		s.settle(f)
+		readReleases(s, f)
 		c.Services[name] = s
 	}
 	if len(c.Services) == 0 && !v.present() {

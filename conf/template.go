@@ -25,6 +25,10 @@ type Expanded struct {
 	Env     map[string]string
 	Socket  string // "" with listen = "tcp"
 	Workdir string
+
+	BeforeStart []string // nil = none
+	AfterStop   []string
+
 	EnvFile string            // "" = none
 	Secrets map[string]string // name -> path
 }
@@ -53,6 +57,12 @@ func (s *Service) Expand(v Vars) Expanded {
 	for name, value := range s.Env {
 		e.Env[name] = r.Replace(value)
 	}
+	for _, arg := range s.BeforeStart {
+		e.BeforeStart = append(e.BeforeStart, r.Replace(arg))
+	}
+	for _, arg := range s.AfterStop {
+		e.AfterStop = append(e.AfterStop, r.Replace(arg))
+	}
 	e.Workdir = r.Replace(s.Workdir)
 	e.EnvFile = r.Replace(s.EnvFile)
 	if len(s.Secrets) > 0 {
@@ -78,6 +88,10 @@ func (s *Service) checkTemplates(v value) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
 		s.checkTemplate(v.field("env").field(name), s.Env[name])
+	}
+	for _, hook := range []string{"before_start", "after_stop"} {
+		text, _ := v.field(hook).raw.(string)
+		s.checkTemplate(v.field(hook), text)
 	}
 	s.checkTemplate(v.field("workdir"), s.Workdir)
 	s.checkTemplate(v.field("socket"), s.Socket)

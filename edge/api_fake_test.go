@@ -212,6 +212,51 @@ func (h *apiHost) Deploy(_ context.Context, name conf.Instance, weight int, pati
 	return actors.Info{Name: name, Socket: "/run/x.sock", Weight: weight, Health: "healthy"}, err
 }
 
+func (h *apiHost) Rollout(_ context.Context, o actors.RolloutOrder) (actors.RolloutInfo, error) {
+	switch {
+	case o.To == "v9":
+		return actors.RolloutInfo{}, fmt.Errorf("%w %q: notes has base, v2", actors.ErrUnknownRelease, o.To)
+	case o.To == "busy":
+		return actors.RolloutInfo{}, fmt.Errorf("%w: of notes to v2", actors.ErrRolloutUnderWay)
+	case o.Service != "notes":
+		return actors.RolloutInfo{}, actors.ErrUnknownService
+	}
+	err := h.did("rollout %s %s %g%% %d %s", o.Service, o.To, o.Canary, o.Batch, o.Patience)
+	return h.Rollouts()[0], err
+}
+
+func (h *apiHost) AbortRollout(service string) (actors.RolloutInfo, error) {
+	info, err := h.RolloutOf(service)
+	if err != nil {
+		return info, err
+	}
+	return info, h.did("abort %s", service)
+}
+
+func (h *apiHost) RolloutOf(service string) (actors.RolloutInfo, error) {
+	if service != "notes" {
+		return actors.RolloutInfo{}, fmt.Errorf("%w of %s yet", actors.ErrNoRollout, service)
+	}
+	return h.Rollouts()[0], nil
+}
+
+func (h *apiHost) Rollouts() []actors.RolloutInfo {
+	return []actors.RolloutInfo{{Rollout: ledger.Rollout{
+		Service: "notes", Number: 4, To: "v2", Batch: 10, State: ledger.RolloutForward, Started: time.UnixMilli(1000),
+	}, Tenants: 2, Moved: 1, Left: 1}}
+}
+
+// FollowRollout gives the rollout as it is and as it ends.
+func (h *apiHost) FollowRollout(context.Context, string) <-chan actors.RolloutInfo {
+	c := make(chan actors.RolloutInfo, 2)
+	info := h.Rollouts()[0]
+	c <- info
+	info.State, info.Moved, info.Left, info.Ended = ledger.RolloutDone, 2, 0, time.UnixMilli(2000)
+	c <- info
+	close(c)
+	return c
+}
+
 func (h *apiHost) Route(_ context.Context, from, to conf.Instance) error {
 	return h.did("route %s %s", from, to)
 }

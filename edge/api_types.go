@@ -26,13 +26,14 @@ type InstanceJSON struct {
 	Pid               int    `json:"pid,omitempty"`
 	Reason            string `json:"reason,omitempty"` // why it is in that state
 	Limit             string `json:"limit,omitempty"`  // what it ran into: oom, pids, quota
+	Release           string `json:"release,omitempty"`
 }
 
 func instanceJSON(i actors.Info, used *int64) InstanceJSON {
 	return InstanceJSON{
 		ID: i.Name.String(), Socket: i.Socket, UptimeSecs: wholeSeconds(i.Uptime), IdleSecs: wholeSeconds(i.Idle),
 		Restarts: i.Restarts, Health: i.Health, StorageUsedBytes: used, StorageQuotaBytes: i.QuotaBytes,
-		Weight: i.Weight, State: i.State, Listen: i.Listen, Pid: i.Pid, Reason: i.Reason, Limit: i.Limit,
+		Weight: i.Weight, State: i.State, Listen: i.Listen, Pid: i.Pid, Reason: i.Reason, Limit: i.Limit, Release: i.Release,
 	}
 }
 
@@ -87,13 +88,14 @@ type WhyJSON struct {
 	Weight     int      `json:"weight"`
 	Holds      []string `json:"holds"` // what keeps it awake or down
 	Next       string   `json:"next"`
+	Release    string   `json:"release,omitempty"`
 }
 
 func whyJSON(e actors.Explanation) WhyJSON {
 	w := WhyJSON{
 		Instance: e.Name.String(), State: e.State, Reason: e.Reason, Health: e.Health, Listen: e.Listen, Pid: e.Pid,
 		Generation: e.Generation, UptimeSecs: wholeSeconds(e.Uptime), IdleSecs: wholeSeconds(e.Idle), Inflight: e.Inflight,
-		Requests: e.Requests, Restarts: e.Restarts, Weight: e.Weight, Limit: e.Limit, Holds: append([]string{}, e.Holds...), Next: e.Next,
+		Requests: e.Requests, Restarts: e.Restarts, Weight: e.Weight, Limit: e.Limit, Holds: append([]string{}, e.Holds...), Next: e.Next, Release: e.Release,
 	}
 	if !e.Since.IsZero() {
 		w.Since, w.SinceSecs = e.Since.UnixMilli(), wholeSeconds(time.Since(e.Since))

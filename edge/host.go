@@ -60,8 +60,13 @@ type Manages interface {
 	Forget(ctx context.Context, name conf.Instance, deleteData bool) error
 	SetWeight(ctx context.Context, name conf.Instance, weight int) error
 	Deploy(ctx context.Context, name conf.Instance, weight int, patience time.Duration) (actors.Info, error) // weighted once it is healthy
-	Route(ctx context.Context, from, to conf.Instance) error                                                 // of one service
-	Domains() []ledger.Domain                                                                                // sorted by name
+	Rollout(ctx context.Context, o actors.RolloutOrder) (actors.RolloutInfo, error)                          // begun; the daemon sees it through
+	AbortRollout(service string) (actors.RolloutInfo, error)
+	RolloutOf(service string) (actors.RolloutInfo, error)
+	Rollouts() []actors.RolloutInfo                                              // the newest of each service
+	FollowRollout(ctx context.Context, service string) <-chan actors.RolloutInfo // to its end, or ctx's
+	Route(ctx context.Context, from, to conf.Instance) error                     // of one service
+	Domains() []ledger.Domain                                                    // sorted by name
 	AddDomain(ctx context.Context, domain string, name conf.Instance) (added bool, err error)
 	RemoveDomain(ctx context.Context, domain string) (conf.Instance, error)
 	Info(name conf.Instance) (actors.Info, error)

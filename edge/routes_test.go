@@ -15,7 +15,7 @@ var contractRoutes = []struct{ method, path, who, request, response string }{
 	{"GET", "/health", "public", "", "status"},
 	{"GET", "/metrics", "any", "", ""},
 	{"GET", "/api/telemetry", "any", "", "summary,instances"},
-	{"GET", "/api/instances", "any", "", "id,socket,uptime_secs,idle_secs,restarts,health,storage_used_bytes,storage_quota_bytes,weight+state,listen,pid,reason,limit"},
+	{"GET", "/api/instances", "any", "", "id,socket,uptime_secs,idle_secs,restarts,health,storage_used_bytes,storage_quota_bytes,weight+state,listen,pid,reason,limit,release"},
 	{"POST", "/api/instances/spawn", "scoped", "process,id", "instance,socket,port+listen"},
 	{"POST", "/api/instances/register", "admin", "process,id+instances", "instance+instances,added"},
 	{"POST", "/api/instances/forget", "admin", "process,id,delete_data", ""},
@@ -32,7 +32,7 @@ var contractRoutes = []struct{ method, path, who, request, response string }{
 	// Not in the contract's table, but in the issue.
 	{"POST", "/api/instances/{instance}/hold", "scoped", "", ""},
 	{"POST", "/api/instances/{instance}/unhold", "scoped", "", ""},
-	{"GET", "/api/instances/{instance}/why", "scoped", "", "+instance,state,since,since_secs,reason,health,limit,listen,pid,generation,uptime_secs,idle_secs,inflight,requests,restarts,weight,holds,next"},
+	{"GET", "/api/instances/{instance}/why", "scoped", "", "+instance,state,since,since_secs,reason,health,limit,listen,pid,generation,uptime_secs,idle_secs,inflight,requests,restarts,weight,holds,next,release"},
 	{"GET", "/api/events", "scoped", "", "+number,timestamp,instance,from,to,event,reason,generation"},
 	{"GET", "/api/events/stream", "scoped", "", "+number,timestamp,instance,from,to,event,reason,generation"},
 	{"GET", "/api/usage", "scoped", "", "+day,instance,cpu_seconds,memory_gb_seconds,awake_seconds,requests,bytes_in,bytes_out,wakes"},
@@ -41,6 +41,10 @@ var contractRoutes = []struct{ method, path, who, request, response string }{
 	{"POST", "/api/tokens", "admin", "tenant,description+service,read_only,expires_secs", "token,scope+id"},
 	{"GET", "/api/tokens", "admin", "", "+id,scope,for,read_only,description,created,expires"},
 	{"POST", "/api/tokens/revoke", "admin", "+id", ""},
+	{"GET", "/api/rollouts", "any", "", "+process,number,to,from,state,proved,reason,tenants,moved,left,batch,started,ended"},
+	{"POST", "/api/rollouts", "admin", "+process,to,canary,batch,timeout", "+process,number,to,from,state,proved,reason,tenants,moved,left,batch,started,ended"},
+	{"POST", "/api/rollouts/abort", "admin", "+process", "+process,number,to,from,state,proved,reason,tenants,moved,left,batch,started,ended"},
+	{"GET", "/api/rollouts/stream", "scoped", "", "+process,number,to,from,state,proved,reason,tenants,moved,left,batch,started,ended"},
 	{"GET", "/api/domains", "any", "", "domain,unicode,instance,created"},
 	{"POST", "/api/domains", "admin", "process,id,domain", "domain,unicode,instance,created"},
 	{"GET", "/api/tls/ask", "public", "", "status"},
@@ -168,6 +172,10 @@ func TestRoutes_ATenantTokenSeesAndActsOnItsOwnOnly(t *testing.T) {
 				if list := decodedReply[[]DomainJSON](t, d.ask("notes-bob", r.Method, r.Pattern, "")); len(list) != 1 || list[0].Instance != "notes:bob" {
 					t.Errorf("sees %+v", list)
 				}
+			case r.Pattern == "/api/rollouts":
+				d.ask("notes-bob", r.Method, r.Pattern, "").wants(t, 200, "[]")
+			case r.Pattern == "/api/rollouts/stream":
+				d.ask("notes-bob", r.Method, r.Pattern+"?process=notes", "").wants(t, 403, "not for all of notes")
 			case r.Pattern == "/api/usage", strings.HasPrefix(r.Pattern, "/api/logs"), strings.HasPrefix(r.Pattern, "/api/events"):
 				for _, query := range []string{"?id=alice", "?process=shop", "?process=shop&id=bob", "?process=NOTES&id=ALICE"} {
 					d.ask("notes-bob", r.Method, r.Pattern+query, "").wants(t, 403, "another tenant")

@@ -68,14 +68,16 @@ func naming(r Route, name string) (target, body string, names bool) {
 		return target, "", names
 	}
 	fields := map[string]any{}
+	var whose, which bool // a tenant's service is among them, its id
 	for i := range reflect.TypeOf(r.Request).NumField() {
 		field, _, _ := strings.Cut(reflect.TypeOf(r.Request).Field(i).Tag.Get("json"), ",")
 		switch field {
 		case "process":
 			fields[field] = service
-			names = true
+			whose = true
 		case "id", "version", "from", "to":
 			fields[field] = id
+			which = true
 		case "weight", "timeout":
 			fields[field] = 1
 		case "domain":
@@ -86,12 +88,14 @@ func naming(r Route, name string) (target, body string, names bool) {
 	if err != nil {
 		panic(err)
 	}
-	return target, string(text), names
+	return target, string(text), names || whose && which
 }
 
 // verdictOf is what must come out: the statuses that may be, nil for "let in".
 func verdictOf(r Route, scope, name string, names, wellFormed bool) []int {
 	switch {
+	case r.Pattern == "/api/logout": // of a session, which no token is
+		return []int{http.StatusUnauthorized}
 	case r.Who == WhoPublic:
 		return nil
 	case scope == "":

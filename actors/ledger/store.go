@@ -116,6 +116,9 @@ func (s *Store) inspect() error {
 		if err := inspectUsage(tx); err != nil {
 			return err
 		}
+		if _, err := loadRollouts(tx); err != nil {
+			return err
+		}
 		for _, name := range buckets {
 			if err := tx.Bucket(name).ForEach(intact); err != nil {
 				return err

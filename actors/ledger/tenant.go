@@ -17,6 +17,8 @@ type Tenant struct {
 	Weighted bool              `json:"weighted,omitempty"` // takes part in the apex's choice by weight
 	Held     bool              `json:"held,omitempty"`     // kept asleep by hand
 	Release  string            `json:"release,omitempty"`  // "" = the service as configured
+	Former   string            `json:"former,omitempty"`   // the release before its newest rollout
+	Rollout  uint64            `json:"rollout,omitempty"`  // number of the rollout that moved it; 0 = none
 	Env      map[string]string `json:"env,omitempty"`      // overrides of the service's; nil = none
 	Created  time.Time         `json:"created,omitzero"`
 }
@@ -32,8 +34,10 @@ func (t Tenant) check() error {
 	if t.Weight < 0 || t.Weight > 100 {
 		return fmt.Errorf("its weight is %d, not 0 to 100", t.Weight)
 	}
-	if !utf8.ValidString(t.Release) {
-		return fmt.Errorf("its release %q is not UTF-8", t.Release)
+	for _, release := range []string{t.Release, t.Former} {
+		if !utf8.ValidString(release) {
+			return fmt.Errorf("its release %q is not UTF-8", release)
+		}
 	}
 	for name, value := range t.Env { // JSON would change such bytes silently
 		if !utf8.ValidString(name) || !utf8.ValidString(value) {

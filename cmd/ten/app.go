@@ -104,7 +104,7 @@ S:I below is SERVICE:ID, one tenant: notes:alice.`,
 	for group, verbs := range map[string][]*cobra.Command{
 		groupDaemon: {a.serveCmd(), a.demoCmd(), a.initCmd(), a.checkCmd(), a.doctorCmd(), a.configCmd(), a.tokenGenCmd(), a.tokenCmd(), a.reloadCmd(), a.versionCmd(), a.installCmd(), a.uninstallCmd(), a.caddyCmd(), a.backupCmd(), a.restoreCmd()},
 		groupTenants: {a.spawnCmd(), a.stopCmd(), a.restartCmd(), a.holdCmd(), a.unholdCmd(), a.registerCmd(), a.forgetCmd(),
-			a.psCmd(), a.healthCmd(), a.weightCmd(), a.deployCmd(), a.routeCmd(), a.domainCmd(), a.logsCmd(), a.eventsCmd(), a.whyCmd(), a.usageCmd(), a.topCmd()},
+			a.psCmd(), a.healthCmd(), a.weightCmd(), a.deployCmd(), a.routeCmd(), a.rolloutCmd(), a.domainCmd(), a.logsCmd(), a.eventsCmd(), a.whyCmd(), a.usageCmd(), a.topCmd()},
 	} {
 		for _, verb := range verbs {
 			verb.GroupID = group

@@ -46,7 +46,7 @@ func TestHelp_ReadsAsItDid(t *testing.T) {
 func TestHelp_EveryVerbOfTheContractIsThere(t *testing.T) {
 	a, _, _ := newWorld(t).app()
 	root := a.root()
-	for _, verb := range strings.Fields("serve check doctor demo spawn stop hold unhold restart register forget ps ls health weight deploy route reload config init logs token-gen token events why usage top install uninstall caddy backup restore version") {
+	for _, verb := range strings.Fields("serve check doctor demo spawn stop hold unhold restart register forget ps ls health weight deploy route rollout reload config init logs token-gen token events why usage top install uninstall caddy backup restore version") {
 		if cmd, _, err := root.Find([]string{verb}); err != nil || cmd == root || cmd.Short == "" {
 			t.Errorf("%s: %v", verb, err)
 		}

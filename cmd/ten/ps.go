@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
+	"tenement/conf"
 	"tenement/edge"
 )
 
@@ -60,13 +62,21 @@ func (a *app) printInstances(list []edge.InstanceJSON, all bool, url string) {
 	if all {
 		head = append(head, "STATE")
 	}
+	released := slices.ContainsFunc(list, func(t edge.InstanceJSON) bool { return t.Release != "" })
+	if released {
+		head = append(head, "RELEASE")
+	}
 	rows := [][]string{head}
 	running := 0
 	for _, t := range list {
 		if t.Pid != 0 {
 			running++
 		}
-		rows = append(rows, row(t, all))
+		cells := row(t, all)
+		if released {
+			cells = append(cells, cmp.Or(t.Release, conf.BaseRelease))
+		}
+		rows = append(rows, cells)
 	}
 	table(a.out, rows)
 	a.say("")

@@ -40,6 +40,9 @@ func (a *app) printWhy(w edge.WhyJSON) {
 		a.say("  Process: pid %d, generation %d, up %s, listening on %s", w.Pid, w.Generation, age(w.UptimeSecs), w.Listen)
 		a.say("  Use: %d request(s) inside, idle for %s", w.Inflight, age(w.IdleSecs))
 	}
+	if w.Release != "" {
+		a.say("  Release: %s", w.Release)
+	}
 	a.say("  Health: %s, %d restart(s)", limited(w.Health, w.Limit), w.Restarts)
 	for _, hold := range w.Holds {
 		a.say("  Because: %s", hold)

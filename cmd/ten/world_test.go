@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,7 @@ type fakeHost struct {
 	mu      sync.Mutex
 	tenants map[conf.Instance]actors.Info
 	domains []ledger.Domain
+	rolled  ledger.Rollout
 	deeds   []string
 	fail    error
 	fails   bool // FollowEvents tells of a tenant that failed
@@ -158,6 +160,65 @@ func (h *fakeHost) Domains() []ledger.Domain {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.domains
+}
+
+func (h *fakeHost) Rollout(_ context.Context, o actors.RolloutOrder) (actors.RolloutInfo, error) {
+	if o.To == "v9" {
+		return actors.RolloutInfo{}, fmt.Errorf("%w %q: notes has base, v2", actors.ErrUnknownRelease, o.To)
+	}
+	err := h.did("rollout %s %s %g%% %d %s", o.Service, o.To, o.Canary, o.Batch, o.Patience)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.rolled = ledger.Rollout{Service: o.Service, Number: 1, To: o.To, Batch: o.Batch, State: ledger.RolloutForward, Started: time.UnixMilli(1000)}
+	return actors.RolloutInfo{Rollout: h.rolled, Tenants: 3, Left: 1}, err
+}
+
+func (h *fakeHost) AbortRollout(service string) (actors.RolloutInfo, error) {
+	h.mu.Lock()
+	h.rolled.State, h.rolled.Reason = ledger.RolloutBack, "aborted by hand"
+	h.mu.Unlock()
+	info, err := h.RolloutOf(service)
+	return info, cmp.Or(err, h.did("abort %s", service))
+}
+
+func (h *fakeHost) RolloutOf(service string) (actors.RolloutInfo, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.rolled.Service != service {
+		return actors.RolloutInfo{}, fmt.Errorf("%w of %s yet", actors.ErrNoRollout, service)
+	}
+	return actors.RolloutInfo{Rollout: h.rolled, Tenants: 3, Moved: 3}, nil
+}
+
+func (h *fakeHost) Rollouts() []actors.RolloutInfo {
+	info, err := h.RolloutOf("notes")
+	if err != nil {
+		return nil
+	}
+	return []actors.RolloutInfo{info}
+}
+
+// FollowRollout gives a rollout's beginning and its end: to "ill" fails.
+func (h *fakeHost) FollowRollout(_ context.Context, service string) <-chan actors.RolloutInfo {
+	c := make(chan actors.RolloutInfo, 2)
+	defer close(c)
+	info, err := h.RolloutOf(service)
+	if err != nil {
+		return c
+	}
+	c <- info
+	switch {
+	case info.To == "cut": // the daemon goes away
+		return c
+	case info.To == "ill":
+		info.State, info.Reason, info.Moved = ledger.RolloutUndone, "alice: exit status 3\x1b[31m", 0
+	case info.State == ledger.RolloutBack:
+		info.State = ledger.RolloutUndone
+	default:
+		info.State = ledger.RolloutDone
+	}
+	c <- info
+	return c
 }
 
 func (h *fakeHost) AddDomain(_ context.Context, domain string, name conf.Instance) (bool, error) {
