@@ -41,12 +41,12 @@ func edge(b *bench) error {
 	if err != nil {
 		return err
 	}
-	for _, part := range []func(*edgeBench) error{idleClients, transfers, slowly, throughput, steady} {
+	for _, part := range []func(*edgeBench) error{idleClients, transfers, throughput, steady} {
 		if err := e.with(part); err != nil {
 			return err
 		}
 	}
-	return nil
+	return slowly(e)
 }
 
 // edgeBench is what the parts of the suite share.

@@ -50,6 +50,9 @@ func (e *edgeBench) start() error {
 		{ours, e.startTen}, {nginx, e.peer("nginx", false)}, {nginxTuned, e.peer("nginx", true)},
 		{"haproxy", e.peer("haproxy", false)}, {"Caddy", e.peer("caddy", false)}, {goProxy, e.startReverse},
 	} {
+		if e.only != "" && e.only != one.name {
+			continue
+		}
 		dir, err := os.MkdirTemp(e.work, "p")
 		if err != nil {
 			return err
@@ -67,6 +70,9 @@ func (e *edgeBench) start() error {
 		}
 		c.name = one.name
 		e.subjects = append(e.subjects, c)
+	}
+	if len(e.subjects) == 0 {
+		return fmt.Errorf("there is no proxy %q here", e.only)
 	}
 	return nil
 }

@@ -25,17 +25,33 @@ var slowKinds = []struct{ name, first string }{
 	{"silent clients", ""},
 }
 
-// slowly measures how a client that behaves is served among them.
+// edgeSlow is this part of the edge's suite alone.
+func edgeSlow(b *bench) error {
+	e, err := prepareEdge(b)
+	if err != nil {
+		return err
+	}
+	return slowly(e)
+}
+
+// slowly measures how a client that behaves is served among them, each kind with
+// proxies that have met no other.
 func slowly(e *edgeBench) error {
 	n := slowClients
 	if e.quick {
 		n /= 10
 	}
 	for _, kind := range slowKinds {
-		for _, c := range e.subjects {
-			if err := c.among(e, n, kind.name, kind.first); err != nil {
-				return fmt.Errorf("%s among %s: %w", c.name, kind.name, err)
+		err := e.with(func(e *edgeBench) error {
+			for _, c := range e.subjects {
+				if err := c.among(e, n, kind.name, kind.first); err != nil {
+					return fmt.Errorf("%s among %s: %w", c.name, kind.name, err)
+				}
 			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -43,6 +59,10 @@ func slowly(e *edgeBench) error {
 
 // among connects n slow clients to one contender and measures it meanwhile.
 func (c *contender) among(e *edgeBench, n int, kind, first string) error {
+	alone, err := c.load(e, 8, e.seconds, goodRate, 128) // what this machine does by itself just now
+	if err != nil {
+		return err
+	}
 	base, err := c.resident()
 	if err != nil {
 		return err
@@ -60,6 +80,7 @@ func (c *contender) among(e *edgeBench, n int, kind, first string) error {
 	}
 	failures := run.errors + max(0, int(3*e.seconds*goodRate)-run.requests-run.errors-goodRate/10) // what was due and never answered, too
 	note := fmt.Sprintf("%d connected", len(crowd.conns))
+	e.found.add(result{Name: "p99 before the " + kind, Subject: c.name, Value: number(alone.quantiles[1]), Unit: "us", Runs: 1, Failures: alone.errors})
 	late := result{Name: fmt.Sprintf("p99 among %d %s", n, kind), Subject: c.name, Value: number(run.quantiles[1]), Unit: "us", Runs: 1, Failures: failures, Note: note}
 	grown := result{Name: fmt.Sprintf("RSS more with %d %s", n, kind), Subject: c.name, Value: number(now - base), Unit: "MB", Runs: 1, Note: note}
 	if c.name == ours {

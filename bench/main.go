@@ -12,10 +12,11 @@ import (
 
 // suites is what can be measured, by name.
 var suites = map[string]func(*bench) error{
-	"first":    first,
-	"edge":     edge,
-	"edge-tls": edgeTLS,
-	"hostile":  hostileSuite,
+	"first":     first,
+	"edge":      edge,
+	"edge-slow": edgeSlow,
+	"edge-tls":  edgeTLS,
+	"hostile":   hostileSuite,
 }
 
 // bench is one run: where it works, how thorough it is, and what it found.
@@ -26,14 +27,16 @@ type bench struct {
 	ten   string // the binary
 	quick bool   // about two minutes
 	runs  int    // samples of whatever is compared
+	only  string // the one proxy that is measured; "" = all
 	found report
 }
 
 func main() {
 	quick := flag.Bool("quick", false, "finish in two minutes: leaves out the cold build")
 	out := flag.String("out", "bench/results", "folder for the results")
+	only := flag.String("only", "", "measure this one of the proxies only, e.g. tenement")
 	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "usage: go run ./bench [--quick] [--out DIR] [%s]\n       go run ./bench table RESULT.json\n", strings.Join(names(), "|"))
+		fmt.Fprintf(flag.CommandLine.Output(), "usage: go run ./bench [--quick] [--only PROXY] [--out DIR] [%s]\n       go run ./bench table RESULT.json\n", strings.Join(names(), "|"))
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -55,7 +58,7 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(name, suite, *quick, *out); err != nil {
+	if err := run(name, suite, &bench{quick: *quick, only: *only}, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -70,7 +73,7 @@ func names() []string {
 	return all
 }
 
-func run(name string, suite func(*bench) error, quick bool, out string) error {
+func run(name string, suite func(*bench) error, b *bench, out string) error {
 	work, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return err
@@ -81,8 +84,8 @@ func run(name string, suite func(*bench) error, quick bool, out string) error {
 		return err
 	}
 	defer os.RemoveAll(tmpfs)
-	b := &bench{work: work, tmpfs: tmpfs, ten: filepath.Join(work, "ten"), quick: quick, runs: 100}
-	if quick {
+	b.work, b.tmpfs, b.ten, b.runs = work, tmpfs, filepath.Join(work, "ten"), 100
+	if b.quick {
 		b.runs = 40
 	}
 	if b.repo, err = output("", "go", "list", "-m", "-f", "{{.Dir}}"); err != nil {
@@ -91,7 +94,7 @@ func run(name string, suite func(*bench) error, quick bool, out string) error {
 	if err := build(b.repo, b.ten, "./cmd/ten"); err != nil {
 		return err
 	}
-	b.found = report{Suite: name, Quick: quick, Machine: describe(b.repo), Began: time.Now().UTC().Truncate(time.Second), LoadBefore: loadAverage()}
+	b.found = report{Suite: name, Quick: b.quick, Machine: describe(b.repo), Began: time.Now().UTC().Truncate(time.Second), LoadBefore: loadAverage()}
 	if err := suite(b); err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ const maxInterim = 64
 
 // read reads one head, which may be an interim one (1xx). method decides whether
 // there is a body.
-func (a *answer) read(br *bufio.Reader, method []byte) error {
+func (a *answer) read(br buffered, method []byte) error {
 	if err := a.readHead(br); err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (a *answer) read(br *bufio.Reader, method []byte) error {
 
 // readFinal reads heads up to the one that is the answer. Each before it is given
 // to interim. upgrade is what the request asked to switch to; nil = nothing.
-func (a *answer) readFinal(br *bufio.Reader, method, upgrade []byte, interim func() error) error {
+func (a *answer) readFinal(br buffered, method, upgrade []byte, interim func() error) error {
 	for range maxInterim {
 		switch err := a.read(br, method); {
 		case err != nil:
@@ -80,7 +80,7 @@ func (a *answer) checkSwitch(upgrade []byte) error {
 }
 
 // readHead gathers raw up to the empty line.
-func (a *answer) readHead(br *bufio.Reader) error {
+func (a *answer) readHead(br buffered) error {
 	*a = answer{raw: a.raw[:0], nom: nominated{names: a.nom.names[:0]}}
 	begun := 0 // where the line that is being read begins
 	for {

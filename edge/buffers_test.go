@@ -1,45 +1,51 @@
 package edge
 
-import "testing"
+import (
+	"testing"
+)
 
-func TestBuffers_OneThatWasTooSmallIsFollowedByALargerOne(t *testing.T) {
-	l := lend()
-	b := l.small()
-	small := cap(b)
-	if b = l.next(append(b, 'x'), false); cap(b) != small || len(b) != 0 {
-		t.Errorf("room for %d after a little", cap(b))
+func TestLent_ABodyThatHasFilledABufferGetsALargerOne(t *testing.T) {
+	var l lent
+	usual := cap(l.borrow())
+	if again := l.borrow(); cap(again) != usual || len(again) != 0 {
+		t.Errorf("room for %d, then for %d", usual, cap(again))
 	}
-	b = l.next(b, true)
-	if large := cap(b); large <= small || len(b) != 0 {
-		t.Errorf("room for %d after %d were filled", large, small)
+	l.rest()
+	l.bulk = true
+	if large := cap(l.borrow()); large <= usual {
+		t.Errorf("room for %d after %d were filled", large, usual)
 	}
-	if again := l.next(b, true); cap(again) != cap(b) {
-		t.Errorf("room for %d after %d", cap(again), cap(b))
+	l.room = minWrite
+	if b := l.borrow(); cap(b) != minWrite {
+		t.Errorf("room for %d where the client takes %d", cap(b), minWrite)
 	}
-	l.giveBack()
+	l.rest()
+	l.rest() // nothing is given back twice
+	if l.buffer != nil {
+		t.Error("it keeps what it gave back")
+	}
 }
 
-func TestBuffers_ManyAtOnceHaveSmallOnes(t *testing.T) {
-	// The budgets are the program's: what other tests hold is less than half.
-	var all []lent
+func TestLent_ManyAtOnceHaveSmallOnes(t *testing.T) {
+	// The stocks are the program's: what other tests hold is less than half.
+	var all []*lent
 	defer func() {
 		for _, l := range all {
-			l.giveBack()
+			l.rest()
 		}
-		if first := lend(); cap(first.small()) != 64<<10 {
+		var l lent
+		if cap(l.borrow()) != 64<<10 {
 			t.Error("what was given back is not lent again")
-		} else {
-			first.giveBack()
 		}
+		l.rest()
 	}()
 	sizes := map[int]int{}
-	for range 1000 {
-		l := lend()
-		b := l.next(l.small(), true)
-		sizes[cap(b)]++
+	for i := range 3000 {
+		l := &lent{bulk: i%2 == 0}
+		sizes[cap(l.borrow())]++
 		all = append(all, l)
 	}
-	if sizes[256<<10] == 0 || sizes[256<<10] > 64 || sizes[64<<10] == 0 || sizes[64<<10] > 256 || sizes[16<<10] < 744 {
-		t.Errorf("1000 bodies at once have buffers of %v", sizes)
+	if sizes[256<<10] == 0 || sizes[256<<10] > 64 || sizes[64<<10] == 0 || sizes[64<<10] > 256 || sizes[16<<10] == 0 || sizes[16<<10] > 1024 || sizes[4<<10] < 3000-64-256-1024 {
+		t.Errorf("3000 bodies at once have buffers of %v", sizes)
 	}
 }

@@ -18,12 +18,14 @@ const maxTrailer = 16 << 10
 const maxExtensions = 16 << 10
 
 // bodyReader reads the body of one message strictly: it gives io.EOF only at the
-// end that the framing names; an earlier end is errTruncated.
+// end that the framing names; an earlier end is errTruncated. After syscall.EAGAIN
+// it goes on where it was.
 type bodyReader struct {
-	br   *bufio.Reader
+	br   buffered
 	left int64 // of the body or of the chunk; untilClose
 	mode int64 // what the head said: bytes, chunked, untilClose
 	edge bool  // a chunk's data has ended, the CR LF after it has not been read
+	last bool  // the last chunk's size has been read
 	done bool
 
 	extra   int    // bytes of chunk extensions so far
@@ -38,7 +40,7 @@ type bodyReader struct {
 // errTooLarge is a body that goes beyond its limit.
 var errTooLarge = errors.New("the body is larger than max_body_mb")
 
-func newBodyReader(br *bufio.Reader, length int64) bodyReader {
+func newBodyReader(br buffered, length int64) bodyReader {
 	b := bodyReader{br: br, mode: length}
 	switch {
 	case length > 0:
@@ -118,6 +120,9 @@ func truncated(err error) error {
 // nextChunk reads a chunk's size (RFC 9112, section 7.1): hexadecimal digits,
 // at most 15 of them, extensions ignored, CR LF and nothing looser.
 func (b *bodyReader) nextChunk() error {
+	if b.last {
+		return b.readTrailer()
+	}
 	if b.edge {
 		if err := b.endOfLine(); err != nil {
 			return err
@@ -143,9 +148,8 @@ func (b *bodyReader) nextChunk() error {
 		return errors.New("chunk extensions without end")
 	}
 	if size == 0 {
-		err := b.readTrailer()
-		b.done = err == nil
-		return err
+		b.last = true
+		return b.readTrailer()
 	}
 	if b.limit > 0 {
 		if b.told += size; b.told > b.limit {
@@ -168,24 +172,30 @@ func hexDigit(c byte) (int64, bool) {
 	return 0, false
 }
 
-// line reads a line that ends with CR LF and has no CR elsewhere (RFC 9112,
-// section 2.2).
+// line reads a line, whole or not at all, that ends with CR LF and has no CR
+// elsewhere (RFC 9112, section 2.2).
 func (b *bodyReader) line() ([]byte, error) {
-	line, err := b.br.ReadSlice('\n')
-	if err == bufio.ErrBufferFull {
-		return nil, errors.New("a chunk line without end")
+	for searched := 0; ; {
+		here, _ := b.br.Peek(b.br.Buffered())
+		if i := bytes.IndexByte(here[searched:], '\n'); i >= 0 {
+			line := here[:searched+i+1]
+			_, _ = b.br.Discard(len(line)) // it is in the buffer
+			if len(line) < 2 || line[len(line)-2] != '\r' {
+				return nil, fmt.Errorf("a chunk line that does not end with CR LF: %.20q", line)
+			}
+			line = line[:len(line)-2]
+			if bytes.IndexByte(line, '\r') >= 0 {
+				return nil, fmt.Errorf("a chunk line with a bare CR: %.20q", line)
+			}
+			return line, nil
+		}
+		searched = len(here)
+		if _, err := b.br.Peek(searched + 1); err == bufio.ErrBufferFull {
+			return nil, errors.New("a chunk line without end")
+		} else if err != nil {
+			return nil, truncated(err)
+		}
 	}
-	if err != nil {
-		return nil, truncated(err)
-	}
-	if len(line) < 2 || line[len(line)-2] != '\r' {
-		return nil, fmt.Errorf("a chunk line that does not end with CR LF: %.20q", line)
-	}
-	line = line[:len(line)-2]
-	if bytes.IndexByte(line, '\r') >= 0 {
-		return nil, fmt.Errorf("a chunk line with a bare CR: %.20q", line)
-	}
-	return line, nil
 }
 
 func (b *bodyReader) endOfLine() error {
@@ -204,7 +214,9 @@ func (b *bodyReader) readTrailer() error {
 			return err
 		}
 		if len(line) == 0 {
-			return eachField(b.trailer, func(_, _ []byte) error { return nil })
+			err := eachField(b.trailer, func(_, _ []byte) error { return nil })
+			b.done = err == nil
+			return err
 		}
 		b.trailer = append(append(b.trailer, line...), "\r\n"...)
 	}

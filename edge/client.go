@@ -36,6 +36,7 @@ type client struct {
 	owed  bool   // a head was given out and its request not taken over yet
 	fault *fault // why there is no further head
 
+	out     outlet
 	writing deadline
 	swallow bool // the next Write is the server's own
 	lingers bool // what the client still sends is read away before the end

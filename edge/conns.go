@@ -1,12 +1,10 @@
 package edge
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
 	"net"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -56,10 +54,10 @@ type resting struct {
 	next  *resting
 }
 
-// upstream is one connection to a tenant. Its reader is lent to it while an
-// exchange is under way, so that an idle one is small.
+// upstream is one connection to a tenant, which is small while nothing comes.
 type upstream struct {
 	net.Conn
+	tap     tap
 	reused  bool
 	reading deadline
 	killed  atomic.Bool // by the watcher, or because the exchange failed
@@ -150,7 +148,7 @@ func (c *conns) dial(ctx context.Context) (*upstream, error) {
 	for pause := time.Millisecond; ; pause = min(2*pause, maxBacklogPause) {
 		conn, err := c.endpoint.Dial(ctx)
 		if err == nil {
-			return &upstream{Conn: conn}, nil
+			return newUpstream(conn), nil
 		}
 		if !errors.Is(err, syscall.EAGAIN) || time.Now().After(end) {
 			return nil, err
@@ -161,6 +159,19 @@ func (c *conns) dial(ctx context.Context) (*upstream, error) {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// answerBuffer holds the head of a usual answer, and a small one whole.
+const answerBuffer = 16 << 10
+
+// answers are the buffers of tenants' connections, of full size unless very many
+// answers are stuck at their clients.
+var answers = readerPool{plenty: 512}
+
+func newUpstream(conn net.Conn) *upstream {
+	u := &upstream{Conn: conn}
+	u.tap.fit(waitable(conn), conn, &answers, answerBuffer)
+	return u
 }
 
 // put gives a connection back after an exchange that left it clean.
@@ -243,16 +254,11 @@ func (c *conns) pop() *resting {
 
 // stands peeks: no byte and no end is what an idle connection looks like.
 func (u *upstream) stands() bool {
-	sc, ok := u.Conn.(syscall.Conn)
-	if !ok {
-		return false
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
+	if u.tap.raw == nil {
 		return false
 	}
 	fine := false
-	err = raw.Read(func(fd uintptr) bool {
+	err := u.tap.raw.Read(func(fd uintptr) bool {
 		var b [1]byte
 		_, _, e := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		fine = errors.Is(e, syscall.EAGAIN)
@@ -298,6 +304,3 @@ func (u *upstream) kill() {
 		u.Close()
 	}
 }
-
-// readers are lent to connections in use.
-var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 16<<10) }}

@@ -132,7 +132,7 @@ func TestConns_WhatIsPutDuringASweepIsSweptLater(t *testing.T) {
 	c := poolTo(t, b)
 	old, young := dialled(t, c), dialled(t, c)
 	c.sweeping.Store(true) // the sweep below is the one that is due
-	c.push(&resting{u: &upstream{Conn: closing{old, func() { c.put(young) }}}, since: time.Now().Add(-2 * idleTime)})
+	c.push(&resting{u: newUpstream(closing{old, func() { c.put(young) }}), since: time.Now().Add(-2 * idleTime)})
 	c.sweep()
 	if c.idle.Load() == nil {
 		t.Fatal("the one that was put is not there")

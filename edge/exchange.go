@@ -22,6 +22,9 @@ type exchange struct {
 	upload bodyReader // the client's body; done when there is none
 	answer answer
 
+	download bodyReader // the answer's body
+	down     intake     // takes it
+
 	front *conf.Front // what the service asks for; never nil
 	door  *actors.Door
 	base  context.Context // the server's
@@ -91,7 +94,7 @@ func (x *exchange) finish() {
 // forget makes an exchange as good as new, but for its timer and its buffer.
 func (x *exchange) forget() {
 	x.request, x.client = request{nom: nominated{names: x.request.nom.names[:0]}}, nil
-	x.upload, x.door, x.base = bodyReader{done: true}, nil, nil
+	x.upload, x.download, x.door, x.base = bodyReader{done: true}, bodyReader{}, nil, nil
 	x.answer = answer{raw: x.answer.raw[:0], nom: nominated{names: x.answer.nom.names[:0]}}
 	x.record, x.lanes, x.woke = visitRecord{}, 0, false
 	x.started, x.ends, x.over, x.late, x.number = false, false, false, false, 0

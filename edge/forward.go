@@ -1,14 +1,11 @@
 package edge
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -57,9 +54,6 @@ func forward(x *exchange, way *actors.Way, m *Metrics) error {
 
 // ask sends the request's head on a connection.
 func ask(x *exchange, pool *conns) (*upstream, error) {
-	head := buffers.Get().(*[]byte)
-	defer buffers.Put(head)
-	*head = x.request.head((*head)[:0])
 	for {
 		u := pool.rested()
 		if u == nil {
@@ -71,7 +65,7 @@ func ask(x *exchange, pool *conns) (*upstream, error) {
 		if !x.attach(u) {
 			return nil, errGone
 		}
-		n, err := u.Write(*head)
+		n, err := x.sendHead(u)
 		if err == nil {
 			if !u.reused {
 				x.awaits(pool)
@@ -89,6 +83,13 @@ func ask(x *exchange, pool *conns) (*upstream, error) {
 			return nil, fmt.Errorf("%w: %w", errDial, err)
 		}
 	}
+}
+
+func (x *exchange) sendHead(u *upstream) (int, error) {
+	head := buffers.Get().(*[]byte)
+	defer buffers.Put(head)
+	*head = x.request.head((*head)[:0])
+	return u.Write(*head)
 }
 
 // undialled tells a tenant that does not listen from one that is busy, and from
@@ -117,39 +118,41 @@ func converse(x *exchange, way *actors.Way, pool *conns, u *upstream, first func
 		u.kill()
 		return err
 	}
-	br := readers.Get().(*bufio.Reader)
-	br.Reset(u)
 	clean := false
 	defer func() {
 		sent := sending.stop(x, u)
 		if err != nil && errors.Is(sending.err(), errClientBody) && !x.started {
 			err = sending.err()
 		}
-		if clean && sent && err == nil && br.Buffered() == 0 && x.keep(u) {
+		clean = clean && sent && err == nil && u.tap.Buffered() == 0
+		u.tap.drop()
+		if clean && x.keep(u) {
 			pool.put(u)
 		} else {
 			u.kill()
 		}
-		br.Reset(nil)
-		readers.Put(br)
 	}()
-	err = x.hear(br, u, sending == nil, first)
+	err = x.hear(u, sending == nil, first)
 	if !u.reused {
 		x.heard()
 	}
 	if err != nil {
 		return x.explain(err)
 	}
-	if here := int64(br.Buffered()); sending != nil || x.answer.length < 0 || x.answer.length > here {
+	if here := int64(u.tap.Buffered()); sending != nil || x.answer.length < 0 || x.answer.length > here {
 		if err := sending.answered(u); err != nil {
 			return x.explain(err)
 		}
 	}
+	if sending == nil {
+		x.letGo()
+		x.client.in.rest()
+	}
 	if x.answer.status == 101 {
-		return x.splice(x.base, u, br, way.RequestTimeout)
+		return x.splice(x.base, u, way.RequestTimeout)
 	}
 	x.ends = x.ends || sending.unfinished() && (x.expects || x.answer.status >= 300)
-	if err := relay(x, br); err != nil {
+	if err := relay(x, u); err != nil {
 		return x.explain(err)
 	}
 	clean = !x.answer.close
@@ -157,12 +160,12 @@ func converse(x *exchange, way *actors.Way, pool *conns, u *upstream, first func
 }
 
 // hear reads the answer's head. alone: no body of the request is under way.
-func (x *exchange) hear(br *bufio.Reader, u *upstream, alone bool, first func()) error {
+func (x *exchange) hear(u *upstream, alone bool, first func()) error {
 	x.turns.asking.Add(1)
 	if alone {
 		x.turns.give()
 	}
-	_, err := br.Peek(1)
+	err := u.tap.await()
 	x.turns.asking.Add(-1)
 	if err != nil {
 		if x.repeatable() && u.unread(err) {
@@ -173,8 +176,12 @@ func (x *exchange) hear(br *bufio.Reader, u *upstream, alone bool, first func())
 	if first != nil {
 		first()
 	}
-	return x.answer.readFinal(br, x.method, x.request.upgrade, x.interim)
+	return x.answer.readFinal(&u.tap, x.method, x.request.upgrade, x.interim)
 }
+
+// letGo forgets what stands in the client's buffer: the request, which is not sent
+// again.
+func (x *exchange) letGo() { x.headers, x.target = nil, nil }
 
 // explain says whose end an error on the tenant's connection is.
 func (x *exchange) explain(err error) error {
@@ -205,7 +212,7 @@ func (x *exchange) interim() error {
 
 // relay sends the answer on: head and what is there of the body in one write,
 // the head alone only when the body would have to be waited for.
-func relay(x *exchange, br *bufio.Reader) error {
+func relay(x *exchange, u *upstream) error {
 	framing := x.answer.length
 	if framing == untilClose {
 		framing = chunked
@@ -214,75 +221,70 @@ func relay(x *exchange, br *bufio.Reader) error {
 		framing = untilClose // a 1.0 client knows no chunks
 	}
 	x.ends = x.ends || x.nom.close || framing == untilClose || x.http10
-	lent := lend()
-	defer lent.giveBack()
+	body, down := &x.download, &x.down
+	*body = newBodyReader(&u.tap, x.answer.length)
+	down.open(&u.tap, nil, body, framing)
+	defer down.close()
 	x.answer.hsts = x.client.at.hsts
-	b := x.answer.head(lent.small(), &x.id, framing, x.ends)
-	body := newBodyReader(br, x.answer.length)
+	b := x.answer.head(down.borrow(), &x.id, framing, x.ends)
 	if !body.done && x.answer.streams() {
-		x.record.headed = time.Since(x.record.began)
-		beat := &events{}
-		x.use = newPresence(x.base, x.door, func() { x.gone() })
-		body.heard = func(p []byte) {
-			if beat.beats(p) {
-				x.use.touch()
-			}
-		}
+		x.stream(body)
 	}
 	for !body.done {
-		if full := cap(b)-len(b) < minRoom; len(b) > 0 && (full || !body.ready()) {
-			if err := x.send(b); err != nil {
+		if full := filled(b); len(b) > 0 && (full || !body.ready()) {
+			if err := x.pass(b, full); err != nil {
 				return err
 			}
-			b = lent.next(b, full)
+			b = nil
 		}
 		var err error
-		if b, err = appendBody(b, &body, framing); err != nil {
+		if len(b) > 0 {
+			b, err = down.append(b)
+		} else {
+			b, err = down.next()
+		}
+		if err != nil {
 			return err // what is in b is not sent: an aborted answer ends anywhere
 		}
 	}
 	if framing == chunked && !x.answer.bodiless(x.method) {
 		b = body.appendTrailer(b)
 	}
+	u.tap.rest() // it is not wanted while the client takes its time
 	return x.send(b)
 }
 
-// minRoom is how much room in a buffer is worth reading into; chunkRoom is for
-// a chunk's size and line ends.
-const (
-	minRoom   = 8 << 10
-	chunkRoom = 16
-)
-
-// appendBody reads once and appends what came, framed for the client.
-func appendBody(b []byte, body *bodyReader, framing int64) ([]byte, error) {
-	at := len(b)
-	if framing == chunked {
-		at += chunkRoom - 2
-	}
-	n, err := body.Read(b[at : cap(b)-2])
-	if n == 0 {
-		if err == io.EOF {
-			err = nil
+// stream counts as use what a stream of events carries.
+func (x *exchange) stream(body *bodyReader) {
+	x.record.headed = time.Since(x.record.began)
+	beat := &events{}
+	x.use = newPresence(x.base, x.door, func() { x.gone() })
+	body.heard = func(p []byte) {
+		if beat.beats(p) {
+			x.use.touch()
 		}
-		return b, err
 	}
-	if framing != chunked {
-		return b[:at+n], notEnd(err)
-	}
-	size := strconv.AppendInt(b[len(b):], int64(n), 16)
-	size = append(size, '\r', '\n')
-	// The size is shorter than the room left for it: close the gap.
-	start := len(b) + len(size)
-	copy(b[start:cap(b)], b[at:at+n])
-	return append(b[:start+n], '\r', '\n'), notEnd(err)
 }
 
-func notEnd(err error) error {
-	if err == io.EOF {
-		return nil
+// pass sends a piece that others follow. Of a body that has filled a buffer no
+// more is taken from the tenant than the client takes: what it does not stays
+// where it is.
+func (x *exchange) pass(b []byte, full bool) (err error) {
+	x.down.from.rest()
+	if err := x.send(b); err != nil {
+		return err
 	}
-	return err
+	if full && !x.down.bulk {
+		x.down.bulk = true
+		x.down.rest() // the next one is larger
+	}
+	if x.down.bulk || x.client.out.waited {
+		if x.down.room, err = x.client.room(&x.down.lent); err != nil {
+			x.left.Store(true)
+			return errGone
+		}
+	}
+	return nil
 }
 
 // send writes to the client; from now on an answer has been started.

@@ -199,3 +199,16 @@ func (s *h2Stream) unwatch() {
 
 // errMalformedAnswer is a fault of ours: the edge writes no such answer.
 var errMalformedAnswer = fmt.Errorf("%w: as it was sent to a client", errAnswer)
+
+// frame is the piece of n bytes that begins at chunkRoom, ready to be written.
+func frame(b []byte, n int, length int64) []byte {
+	if length != chunked {
+		return b[chunkRoom : chunkRoom+n]
+	}
+	size := strconv.AppendInt(nil, int64(n), 16)
+	start := chunkRoom - len(size) - 2
+	copy(b[start:], size)
+	copy(b[start+len(size):], "\r\n")
+	copy(b[chunkRoom+n:], "\r\n")
+	return b[start : chunkRoom+n+2]
+}

@@ -1,30 +1,23 @@
 package edge
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
-	"io"
 	"net"
 	"os"
-	"sync"
 	"syscall"
 	"time"
 
 	"tenement/conf"
 )
 
-// inlet reads from a client. While the client idles it holds no buffer.
+// inlet reads from a client.
 type inlet struct {
+	tap
 	conn   net.Conn
-	raw    syscall.RawConn // nil: nothing can be waited for without a buffer (TLS)
 	limits *conf.Clients
-	lend   func(uintptr) bool // arrived, made once
 
-	br      *bufio.Reader // nil while nothing has come
-	fd      int           // while the kernel is asked without waiting
-	peeked  error         // what it said
-	headLen int           // of the head that was given out, which still stands in br
+	headLen int // of the head that was given out, which still stands in the buffer
 
 	reading deadline
 	paced   bool          // a body is being read
@@ -32,9 +25,12 @@ type inlet struct {
 	moved   int           // bytes of the quota
 }
 
+// inlets are the buffers of clients: small until a head turns out to be large.
+var inlets readerPool
+
 func (in *inlet) prepare(conn net.Conn, limits *conf.Clients) {
-	in.conn, in.raw, in.limits, in.fd = conn, waitable(conn), limits, -1
-	in.lend = in.arrived
+	in.conn, in.limits = conn, limits
+	in.fit(waitable(conn), (*pacedConn)(in), &inlets, limits.MaxHeader)
 }
 
 // waitable is a connection whose bytes are those of its socket. Below TLS they are
@@ -49,76 +45,46 @@ func waitable(conn net.Conn) syscall.RawConn {
 // await returns when there is something to read.
 func (in *inlet) await(timeout time.Duration) error {
 	in.paced = false
-	if in.br != nil && in.br.Buffered() > 0 {
+	if in.Buffered() > 0 {
 		return nil
 	}
 	if err := in.reading.set(in.conn.SetReadDeadline, timeout); err != nil {
 		return err
 	}
-	err := in.peek()
-	if err != nil {
-		in.rest()
-	}
-	return err
+	return in.tap.await()
 }
 
-func (in *inlet) peek() error {
-	if in.raw == nil {
-		in.borrow()
-		_, err := in.br.Peek(1)
-		return err
-	}
-	if err := in.raw.Read(in.lend); err != nil {
-		return err
-	}
-	return in.peeked
-}
+// pacedConn is a client's connection, whose reads wait for as long as the client
+// may take.
+type pacedConn inlet
 
-// arrived tries to read into a borrowed buffer, which is given back when nothing
-// is there. It runs inside a RawConn callback, where the descriptor is ours.
-func (in *inlet) arrived(fd uintptr) bool {
-	in.borrow()
-	in.fd = int(fd)
-	_, in.peeked = in.br.Peek(1)
-	in.fd = -1
-	if errors.Is(in.peeked, syscall.EAGAIN) {
-		in.rest()
-		return false
+func (c *pacedConn) Read(p []byte) (n int, err error) {
+	if !c.paced {
+		return c.conn.Read(p)
 	}
-	return true
-}
-
-func (in *inlet) borrow() {
-	if in.br == nil {
-		in.br = inlets.get(in.limits.MaxHeader)
-		in.br.Reset(in)
-	}
-}
-
-// rest gives the buffer back when nothing is in it.
-func (in *inlet) rest() {
-	if in.br != nil && in.br.Buffered() == 0 {
-		inlets.put(in.br)
-		in.br = nil
-	}
-}
-
-// Read is what the buffer calls.
-func (in *inlet) Read(p []byte) (int, error) {
-	if in.fd >= 0 {
-		return readNow(in.fd, p)
-	}
-	if !in.paced {
-		return in.conn.Read(p)
-	}
-	if err := in.reading.set(in.conn.SetReadDeadline, in.left); err != nil {
+	in := (*inlet)(c)
+	if err := in.pace(); err != nil {
 		return 0, err
 	}
 	began := time.Now()
-	n, err := in.conn.Read(p)
+	n, err = c.conn.Read(p)
 	in.spend(n, time.Since(began))
 	return n, err
 }
+
+// wait is such a read by a RawConn's callback.
+func (in *inlet) wait(try func(uintptr) bool) error {
+	if err := in.pace(); err != nil {
+		return err
+	}
+	began := time.Now()
+	in.came = 0
+	err := in.raw.Read(try)
+	in.spend(in.came, time.Since(began))
+	return err
+}
+
+func (in *inlet) pace() error { return in.reading.set(in.conn.SetReadDeadline, in.left) }
 
 // spend counts what a wait brought, and what it took. Time in which the tenant
 // does not take what has come is not the client's.
@@ -133,33 +99,18 @@ func (in *inlet) spend(n int, took time.Duration) {
 	in.left = max(in.left-took, time.Millisecond)
 }
 
-func readNow(fd int, p []byte) (int, error) {
-	for {
-		n, err := syscall.Read(fd, p)
-		switch {
-		case err == syscall.EINTR:
-		case err != nil:
-			return 0, err
-		case n == 0:
-			return 0, io.EOF
-		default:
-			return n, nil
-		}
-	}
-}
-
 // findHead waits until a whole head is in the buffer. With a fault it gives the
 // first byte, which makes the server answer; nothing when the client just left.
 func (in *inlet) findHead(limits *conf.Clients) ([]byte, *fault) {
 	for searched, waited := 0, false; ; {
 		in.skipEmptyLines()
-		b, _ := in.br.Peek(in.br.Buffered())
+		b, _ := in.Peek(in.Buffered())
 		if end := headEnd(b, max(0, searched-2)); end > 0 {
 			in.headLen = end
 			return b[:end], nil
 		}
 		searched = len(b)
-		if searched >= in.br.Size() {
+		if searched >= in.size {
 			return b[:1], tooLong(b)
 		}
 		if !waited { // most heads come in one piece
@@ -168,8 +119,8 @@ func (in *inlet) findHead(limits *conf.Clients) ([]byte, *fault) {
 			}
 			waited = true
 		}
-		if _, err := in.br.Peek(searched + 1); err != nil {
-			b, _ = in.br.Peek(min(1, in.br.Buffered()))
+		if _, err := in.Peek(searched + 1); err != nil {
+			b, _ = in.Peek(min(1, in.Buffered()))
 			return b, headFault(err)
 		}
 	}
@@ -192,12 +143,12 @@ func tooLong(b []byte) *fault {
 // skipEmptyLines: RFC 9112, section 2.2, before a request line.
 func (in *inlet) skipEmptyLines() {
 	for in.headLen = 0; ; {
-		b, _ := in.br.Peek(min(2, in.br.Buffered()))
+		b, _ := in.Peek(min(2, in.Buffered()))
 		switch {
 		case len(b) > 0 && b[0] == '\n':
-			_, _ = in.br.Discard(1)
+			_, _ = in.Discard(1)
 		case len(b) > 1 && b[0] == '\r' && b[1] == '\n':
-			_, _ = in.br.Discard(2)
+			_, _ = in.Discard(2)
 		default:
 			return
 		}
@@ -224,8 +175,8 @@ func headEnd(b []byte, from int) int {
 // takeHead gives the head again and steps over it: what follows is the body's.
 // Its bytes stand until the buffer is filled anew.
 func (in *inlet) takeHead() []byte {
-	head, _ := in.br.Peek(in.headLen)
-	_, _ = in.br.Discard(in.headLen)
+	head, _ := in.Peek(in.headLen)
+	_, _ = in.Discard(in.headLen)
 	in.headLen = 0
 	return head
 }
@@ -233,13 +184,13 @@ func (in *inlet) takeHead() []byte {
 // body reads a body of this length.
 func (in *inlet) body(length int64) bodyReader {
 	in.paced, in.left, in.moved = true, in.limits.BodyTimeout, 0
-	return newBodyReader(in.br, length)
+	return newBodyReader(&in.tap, length)
 }
 
 // drain gives what has come and was not read yet.
 func (in *inlet) drain() []byte {
-	b, _ := in.br.Peek(in.br.Buffered())
-	_, _ = in.br.Discard(len(b))
+	b, _ := in.Peek(in.Buffered())
+	_, _ = in.Discard(len(b))
 	return b
 }
 
@@ -253,22 +204,4 @@ func (in *inlet) setFree() error {
 func (in *inlet) cutOff() {
 	in.reading.cut.Store(true)
 	_ = in.conn.SetReadDeadline(past)
-}
-
-// inletPool keeps the buffers of clients that idle. All have one size, unless two
-// servers of a test differ.
-type inletPool struct{ pool sync.Pool }
-
-var inlets inletPool
-
-func (p *inletPool) get(size int) *bufio.Reader {
-	if br, ok := p.pool.Get().(*bufio.Reader); ok && br.Size() == size {
-		return br
-	}
-	return bufio.NewReaderSize(nil, size)
-}
-
-func (p *inletPool) put(br *bufio.Reader) {
-	br.Reset(nil)
-	p.pool.Put(br)
 }

@@ -3,8 +3,6 @@ package edge
 import (
 	"errors"
 	"fmt"
-	"io"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +30,7 @@ type sender struct {
 // startSender starts a goroutine that stop ends.
 func startSender(x *exchange, u *upstream, timeout time.Duration) *sender {
 	s := &sender{done: make(chan struct{})}
+	x.letGo() // a body overwrites it
 	go s.run(x, u, timeout)
 	return s
 }
@@ -78,36 +77,28 @@ func (s *sender) answered(u *upstream) error {
 
 // copy frames the body for the tenant, each piece as it comes.
 func (s *sender) copy(x *exchange, u *upstream, timeout time.Duration) error {
-	out := buffers.Get().(*[]byte)
-	defer buffers.Put(out)
-	b := (*out)[:cap(*out)]
+	var up intake
+	up.open(&x.client.in.tap, &x.client.in, &x.upload, x.length)
+	defer up.close()
 	for {
-		n, err := x.upload.Read(b[chunkRoom : len(b)-2])
-		whole := x.upload.done && err == nil
-		s.last.Store(whole)
-		if n > 0 {
-			if e := s.write(u, frame(b, n, x.length), timeout); e != nil {
+		b, err := up.next()
+		done := x.upload.done && err == nil
+		s.last.Store(done)
+		if done && x.length == chunked {
+			b = x.upload.appendTrailer(b)
+		}
+		if len(b) > 0 {
+			if e := s.write(u, b, timeout); e != nil {
 				return e
 			}
 		}
 		switch {
-		case whole:
+		case done:
 			return u.SetWriteDeadline(time.Time{})
-		case err == io.EOF:
-			return s.finish(x, u, b[:0], timeout)
 		case err != nil:
 			return fmt.Errorf("%w: %w", errClientBody, err)
 		}
 	}
-}
-
-// finish ends a body in chunks.
-func (s *sender) finish(x *exchange, u *upstream, b []byte, timeout time.Duration) error {
-	s.last.Store(true)
-	if err := s.write(u, x.upload.appendTrailer(b), timeout); err != nil {
-		return err
-	}
-	return u.SetWriteDeadline(time.Time{})
 }
 
 func (s *sender) write(u *upstream, p []byte, timeout time.Duration) error {
@@ -116,19 +107,6 @@ func (s *sender) write(u *upstream, p []byte, timeout time.Duration) error {
 	}
 	_, err := u.Write(p)
 	return err
-}
-
-// frame is the piece of n bytes that begins at chunkRoom, ready to be written.
-func frame(b []byte, n int, length int64) []byte {
-	if length != chunked {
-		return b[chunkRoom : chunkRoom+n]
-	}
-	size := strconv.AppendInt(nil, int64(n), 16)
-	start := chunkRoom - len(size) - 2
-	copy(b[start:], size)
-	copy(b[start+len(size):], "\r\n")
-	copy(b[chunkRoom+n:], "\r\n")
-	return b[start : chunkRoom+n+2]
 }
 
 // stop waits for the sender and reports whether all was sent. One that is still

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"net"
@@ -19,10 +18,10 @@ const halfTime = 30 * time.Second
 
 // splice carries bytes both ways after the tenant's 101, until both sides have
 // ended or one has failed. Neither connection is of any use afterwards.
-func (x *exchange) splice(base context.Context, u *upstream, br *bufio.Reader, timeout time.Duration) error {
+func (x *exchange) splice(base context.Context, u *upstream, timeout time.Duration) error {
 	x.ends = true
 	x.unwatch() // the lanes see for themselves when a side leaves
-	early, _ := br.Peek(br.Buffered())
+	early, _ := u.tap.Peek(u.tap.Buffered())
 	if err := x.send(append(x.answer.head(nil, &x.id, noBody, false), early...)); err != nil {
 		return err
 	}
@@ -31,7 +30,7 @@ func (x *exchange) splice(base context.Context, u *upstream, br *bufio.Reader, t
 	}
 	x.use = newPresence(base, x.door, func() { u.kill(); x.client.in.cutOff() })
 	up := &lane{from: x.client.Conn, raw: x.client.in.raw, to: func(p []byte) error { return writeBy(u, p, timeout) }}
-	down := &lane{from: u.Conn, raw: waitable(u.Conn), to: x.client.send}
+	down := &lane{from: u.Conn, raw: u.tap.raw, to: x.client.send}
 	for _, l := range []*lane{up, down} {
 		l.use, l.pulse = x.use, anyByte{}
 		if is(x.answer.offers, "websocket") {
@@ -43,6 +42,7 @@ func (x *exchange) splice(base context.Context, u *upstream, br *bufio.Reader, t
 	open.Add(1)
 	defer open.Add(-1)
 	down.note(early)
+	u.tap.drop()
 	var both sync.WaitGroup
 	both.Go(func() { x.carryUp(u, up) })
 	err := down.run()
@@ -60,6 +60,7 @@ func (x *exchange) carryUp(u *upstream, l *lane) {
 		}
 	}()
 	err := l.deliver(x.client.in.drain())
+	x.client.in.rest()
 	if err == nil {
 		err = l.run()
 	}

@@ -23,9 +23,10 @@ type ledger struct {
 	refused      map[string]int // by what came instead
 }
 
-// count sends one request and notes what came of it; nil says that the
-// connection has ended.
-func (l *ledger) count(d *daemon, c net.Conn, in *bufio.Reader, method, path, query string) (ok bool) {
+// count sends one request and notes what came of it. False: the connection has
+// ended, or ends as its answer says; what is sent on it then gets no answer.
+func (l *ledger) count(d *daemon, c net.Conn, in *bufio.Reader, method, path, query string) (goesOn bool) {
+	ok := false
 	l.mu.Lock()
 	l.sent[path] = true
 	l.mu.Unlock()
@@ -39,7 +40,7 @@ func (l *ledger) count(d *daemon, c net.Conn, in *bufio.Reader, method, path, qu
 			var text []byte
 			text, err = io.ReadAll(resp.Body)
 			resp.Body.Close()
-			outcome = resp.Status
+			outcome, goesOn = resp.Status, !resp.Close
 			if err != nil {
 				outcome += ", cut"
 			}
@@ -56,7 +57,7 @@ func (l *ledger) count(d *daemon, c net.Conn, in *bufio.Reader, method, path, qu
 		}
 		l.refused[outcome]++
 	}
-	return err == nil
+	return goesOn && err == nil
 }
 
 // Ten thousand POST and PUT to a tenant that is killed at every point of a
@@ -105,6 +106,11 @@ func TestOnce_WhateverDiesNothingIsProcessedTwice(t *testing.T) {
 		t.Error(fault)
 	}
 	t.Logf("%d acknowledged, the others: %v", len(l.acknowledged), l.refused)
+	for outcome, n := range l.refused {
+		if !strings.HasPrefix(outcome, "50") && outcome != "200 OK, cut" {
+			t.Errorf("%d visitors have neither an answer nor one that is visibly cut: %s", n, outcome)
+		}
+	}
 	if len(l.sent) != visitors*each || len(l.acknowledged) < visitors*each/2 {
 		t.Errorf("%d of %d acknowledged: too few to say anything", len(l.acknowledged), len(l.sent))
 	}
