@@ -50,13 +50,16 @@ func (e *edgeBench) start() error {
 		{ours, e.startTen}, {nginx, e.peer("nginx", false)}, {nginxTuned, e.peer("nginx", true)},
 		{"haproxy", e.peer("haproxy", false)}, {"Caddy", e.peer("caddy", false)}, {goProxy, e.startReverse},
 	} {
+		if e.only != "" && e.only != one.name {
+			continue
+		}
 		dir, err := os.MkdirTemp(e.work, "p")
 		if err != nil {
 			return err
 		}
 		c, err := one.run(dir)
 		if errors.Is(err, peers.ErrMissing) {
-			fmt.Fprintln(os.Stderr, "bench: left out:", err)
+			e.found.skip(err.Error())
 			continue
 		}
 		if err != nil {
@@ -66,7 +69,13 @@ func (e *edgeBench) start() error {
 			return fmt.Errorf("cannot start %s: %w", one.name, err)
 		}
 		c.name = one.name
+		if c.proxy.Version != "" {
+			e.found.version(one.name, c.proxy.Version)
+		}
 		e.subjects = append(e.subjects, c)
+	}
+	if len(e.subjects) == 0 {
+		return fmt.Errorf("there is no proxy %q here", e.only)
 	}
 	return nil
 }
