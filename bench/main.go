@@ -55,6 +55,7 @@ func pick[T any](b *bench, quick, full T) T {
 const help = `usage: go run ./bench [--quick] [--only PROXY] [--out DIR] [SUITE...]
        go run ./bench report [--readme FILE] [DIR]    plots and the README's table, from the newest results
        go run ./bench compare OLD.json NEW.json       what got slower
+       go run ./bench traffic [--address A] [--for 10m]   Zipf traffic to the tenants t00000... of a daemon that runs
        go run ./bench table RESULT.json               one result as Markdown
 
 Without a suite: all but edge-tls and newcomer. Suites: %s
@@ -75,6 +76,8 @@ func main() {
 		err = printed(printTable, flag.Args()[1:])
 	case "compare":
 		err = compareFiles(os.Stdout, flag.Args()[1:])
+	case "traffic":
+		err = trafficCommand(os.Stdout, flag.Args()[1:])
 	case "report":
 		err = reportCommand(flag.Args()[1:])
 	default:
