@@ -28,10 +28,7 @@ func testBench(t *testing.T) (*bench, []program) {
 	if err := build(b.repo, b.ten, "./cmd/ten"); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Mkdir(b.apps(), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	all, err := tinyApps(b, b.apps())
+	all, err := tinyApps(b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,6 +136,9 @@ func TestPrograms_WhatCannotRunIsNamedWithItsPackage(t *testing.T) {
 	}
 	if len(all) == 0 {
 		t.Error("not even Go's")
+	}
+	if again, err := programs(b); err != nil || len(again) != len(all) {
+		t.Errorf("a second suite of the run has %d apps, the first %d: %v", len(again), len(all), err)
 	}
 	for _, want := range []string{"apt-get install nodejs", "apt-get install puma", "static C: apt-get install gcc"} {
 		if !strings.Contains(strings.Join(b.found.Skipped, "\n"), want) {

@@ -13,7 +13,7 @@ import (
 // The bars of a daemon whose tenants sleep.
 const (
 	aimAsleepRSS     = 20   // MB with 1000
-	aimAsleepPrivate = 10   // MB with 1000
+	aimAsleepPrivate = 10   // MB with 1000, but for the program's own pages
 	aimAsleepCPU     = 0.05 // % of a core, which rounds to 0.0
 	aimWakeups       = 1    // a second
 	aimEach          = 2048 // bytes a tenant beyond the fixed part
@@ -28,20 +28,20 @@ func density(b *bench) error {
 	if err := binarySize(b); err != nil {
 		return err
 	}
-	all, err := programs(b)
+	all, err := tinyApps(b)
 	if err != nil {
 		return err
 	}
-	var counts, private []float64
+	var counts, anonymous []float64
 	for _, n := range pick(b, []int{100, 1000}, []int{1, 100, 1000, 3000, 10000}) {
 		mb, err := asleep(b, all[0], n)
 		if err != nil {
 			return fmt.Errorf("%d asleep: %w", n, err)
 		}
-		counts, private = append(counts, float64(n)), append(private, mb)
+		counts, anonymous = append(counts, float64(n)), append(anonymous, mb)
 	}
-	each := fitted(counts, private)
-	b.found.add(result{Name: "private memory of a sleeping tenant, fitted", Value: number(each.slope), Unit: "B", Runs: len(counts), Aim: aimEach,
+	each := fitted(counts, anonymous)
+	b.found.add(result{Name: "memory of a sleeping tenant, fitted", Value: number(each.slope), Unit: "B", Runs: len(counts), Aim: aimEach,
 		Note: fmt.Sprintf("fixed part %.1f MB, R² %.3f, over %v tenants", each.fixed/(1<<20), each.r2, counts)})
 	if err := zipf(b, all[0]); err != nil {
 		return err
@@ -77,8 +77,8 @@ func binarySize(b *bench) error {
 }
 
 // asleep measures a daemon with n registered tenants of which none runs, and
-// gives its private memory in MB.
-func asleep(b *bench, p program, n int) (private float64, err error) {
+// gives its anonymous memory in MB.
+func asleep(b *bench, p program, n int) (anonymous float64, err error) {
 	d, err := newDaemon(b, p.service(b, "app", p.best(), "process", "idle_timeout = 300"))
 	if err != nil {
 		return 0, err
@@ -110,7 +110,7 @@ func asleep(b *bench, p program, n int) (private float64, err error) {
 		return 0, err
 	}
 	bars := map[int]map[string]float64{
-		1000:  {"RSS": aimAsleepRSS, "private": aimAsleepPrivate, "CPU": aimAsleepCPU, "wakeups": aimWakeups},
+		1000:  {"RSS": aimAsleepRSS, "anonymous": aimAsleepPrivate, "CPU": aimAsleepCPU, "wakeups": aimWakeups},
 		10000: {"RSS": aimTenRSS, "start": aimTenStart},
 	}[n]
 	name := func(what string) string { return fmt.Sprintf("%s, %d asleep", what, n) }
@@ -121,12 +121,12 @@ func asleep(b *bench, p program, n int) (private float64, err error) {
 		what, unit, bar string
 		value           float64
 	}{
-		{"RSS", "MB", "RSS", u.rss}, {"PSS", "MB", "", u.pss}, {"private memory", "MB", "private", u.private}, {"descriptors", "", "", u.descriptors}, {"threads", "", "", u.threads},
+		{"RSS", "MB", "RSS", u.rss}, {"PSS", "MB", "", u.pss}, {"private memory", "MB", "", u.private}, {"anonymous memory", "MB", "anonymous", u.anonymous}, {"descriptors", "", "", u.descriptors}, {"threads", "", "", u.threads},
 		{"CPU", "%", "CPU", u.cpu}, {"wakeups of threads a second", "1/s", "wakeups", u.wakeups}, {"disk", "MB", "", diskMB(d.dir)},
 	} {
 		b.found.add(result{Name: name(one.what), Value: number(one.value), Unit: one.unit, Runs: 1, Aim: bars[one.bar], Note: map[string]string{"CPU": "of one core, over " + u.window.String()}[one.what]})
 	}
-	return u.private, nil
+	return u.anonymous, nil
 }
 
 // register makes n tenants of a service known: t00000, t00001 and so on.

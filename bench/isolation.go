@@ -16,7 +16,7 @@ import (
 // smallest app until its first byte, bare, by others' tools, and woken at each
 // level. What wakes also routes a request; the others only start.
 func isolation(b *bench) error {
-	all, err := programs(b)
+	all, err := tinyApps(b)
 	if err != nil {
 		return err
 	}

@@ -124,7 +124,7 @@ func densityPlot(r *report) (*plot.Plot, error) {
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = "Memory of the daemon, all tenants asleep", "tenants", "MB"
 	p.Y.Min = 0
 	p.Legend.Top, p.Legend.Left = true, true
-	return lines(p, byCount(r, asleepCount, []string{"RSS", "PSS", "private memory"}), true)
+	return lines(p, byCount(r, asleepCount, []string{"RSS", "PSS", "anonymous memory"}), true)
 }
 
 // byCount makes a curve of each figure that was measured at several counts.

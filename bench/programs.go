@@ -51,19 +51,13 @@ var interpreted = []program{
 // Debian's does not know.
 const nodePath = "/usr/share/nodejs:/usr/lib/nodejs"
 
-// programs builds and copies the apps into a folder and gives those that can run
-// here; the others are skipped by name.
+// programs gives all apps that can run here; the others are skipped by name.
 func programs(b *bench) (all []program, err error) {
-	dir := b.apps()
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join(b.repo, "bench/testdata/apps"))); err != nil {
-		return nil, fmt.Errorf("cannot copy the apps: %w", err)
-	}
-	compiled, err := tinyApps(b, dir)
-	if err != nil {
+	if all, err = tinyApps(b); err != nil {
 		return nil, err
 	}
-	for _, p := range append(compiled, interpreted...) {
-		if len(p.probe) > 0 && exec.Command(p.probe[0], p.probe[1:]...).Run() != nil {
+	for _, p := range interpreted {
+		if exec.Command(p.probe[0], p.probe[1:]...).Run() != nil {
 			b.found.skip(fmt.Sprintf("%s: apt-get install %s", p.name, p.packages))
 			continue
 		}
@@ -78,19 +72,29 @@ func (b *bench) apps() string { return filepath.Join(b.work, "apps") }
 // tinyC is the name of the app with the smallest start of all.
 const tinyC = "static C"
 
-// tinyApps builds the two that are all but nothing, which serve descriptor 3; the
-// C one only where there is a compiler.
-func tinyApps(b *bench, dir string) (all []program, err error) {
-	source := filepath.Join(b.repo, "bench/testdata")
-	if _, missing := exec.LookPath("gcc"); missing != nil {
-		b.found.skip(tinyC + ": apt-get install gcc libc6-dev")
-	} else if _, err := output("", "gcc", "-O2", "-static", "-o", filepath.Join(dir, "tiny-c"), filepath.Join(source, "tiny.c")); err != nil {
-		return nil, err
-	} else {
-		all = append(all, program{name: tinyC, commands: map[string]string{"fd": "./tiny-c"}})
+// tinyApps fills the folder of the apps, once for all suites, and builds the two
+// that are all but nothing, which serve descriptor 3; the C one only where there is
+// a compiler.
+func tinyApps(b *bench) (all []program, err error) {
+	source, dir := filepath.Join(b.repo, "bench/testdata"), b.apps()
+	_, missing := exec.LookPath("gcc")
+	if _, err := os.Stat(dir); err != nil {
+		if err := os.CopyFS(dir, os.DirFS(filepath.Join(source, "apps"))); err != nil {
+			return nil, fmt.Errorf("cannot copy the apps: %w", err)
+		}
+		if err := build(b.repo, filepath.Join(dir, "tiny-go"), filepath.Join(source, "tiny.go")); err != nil {
+			return nil, err
+		}
+		if missing == nil {
+			if _, err := output("", "gcc", "-O2", "-static", "-o", filepath.Join(dir, "tiny-c"), filepath.Join(source, "tiny.c")); err != nil {
+				return nil, err
+			}
+		}
 	}
-	if err := build(b.repo, filepath.Join(dir, "tiny-go"), filepath.Join(source, "tiny.go")); err != nil {
-		return nil, err
+	if missing == nil {
+		all = append(all, program{name: tinyC, commands: map[string]string{"fd": "./tiny-c"}})
+	} else {
+		b.found.skip(tinyC + ": apt-get install gcc libc6-dev")
 	}
 	return append(all, program{name: "Go", commands: map[string]string{"fd": "./tiny-go"}}), nil
 }

@@ -12,7 +12,7 @@ const aimStop = 3000
 // stopSuite ends a daemon that has many tenants awake, and looks whether any
 // process of theirs is left.
 func stopSuite(b *bench) error {
-	all, err := programs(b)
+	all, err := tinyApps(b)
 	if err != nil {
 		return err
 	}

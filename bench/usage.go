@@ -11,8 +11,8 @@ import (
 
 // usage of a process; memory in MB, CPU in percent of one core.
 type usage struct {
+	footprint
 	window                        time.Duration
-	rss, pss, private             float64
 	descriptors, threads, wakeups float64
 	cpu                           float64
 }
@@ -33,17 +33,17 @@ func watchProcess(pid int, window time.Duration) (u usage, err error) {
 	u.window = time.Since(began).Round(time.Second)
 	u.cpu = 100 * float64(after-cpu) / float64(time.Since(began))
 	u.wakeups = (voluntary(pid) - switches) / time.Since(began).Seconds()
-	m, err := memory(pid)
-	u.rss, u.pss, u.private = m.rss, m.pss, m.private
+	u.footprint, err = memory(pid)
 	u.descriptors, u.threads = float64(entries(pid, "fd")), float64(entries(pid, "task"))
 	return u, err
 }
 
 // footprint is memory in MB.
-type footprint struct{ rss, pss, private float64 }
+type footprint struct{ rss, pss, private, anonymous float64 }
 
 // memory of a process, from smaps_rollup: PSS shares out what several have in
-// common, private is what goes when it ends.
+// common, private is what nobody else maps, anonymous what is in no file: pages of
+// the program itself the kernel can drop, and read again.
 func memory(pid int) (footprint, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
@@ -70,12 +70,14 @@ func parseSmaps(text string) (f footprint, err error) {
 			f.pss += kb / 1024
 		case "Private_Clean:", "Private_Dirty:":
 			f.private += kb / 1024
+		case "Anonymous:":
+			f.anonymous += kb / 1024
 		default:
 			continue
 		}
 		found++
 	}
-	if found < 4 {
+	if found < 5 {
 		return f, fmt.Errorf("cannot read memory from %q", text)
 	}
 	return f, nil

@@ -43,8 +43,8 @@ func TestUsage_OfNobodyIsAnError(t *testing.T) {
 
 func TestMemory_IsReadFromSmaps(t *testing.T) {
 	t.Parallel()
-	f, err := parseSmaps("55d0-7ffd [rollup]\nRss:  4096 kB\nPss:  2048 kB\nShared_Clean: 9 kB\nPrivate_Clean: 512 kB\nPrivate_Dirty:  512 kB\nPss_Anon: 7 kB\n")
-	if err != nil || f != (footprint{rss: 4, pss: 2, private: 1}) {
+	f, err := parseSmaps("55d0-7ffd [rollup]\nRss:  4096 kB\nPss:  2048 kB\nShared_Clean: 9 kB\nPrivate_Clean: 512 kB\nPrivate_Dirty:  512 kB\nPss_Anon: 7 kB\nAnonymous: 1024 kB\n")
+	if err != nil || f != (footprint{rss: 4, pss: 2, private: 1, anonymous: 1}) {
 		t.Errorf("%+v, %v", f, err)
 	}
 	for _, text := range []string{"", "Rss: 1 kB\n", "Rss: one kB\nPss: 1 kB\n"} {

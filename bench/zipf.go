@@ -70,7 +70,7 @@ func awakeCost(b *bench, d *daemon, p program, what, level string, before footpr
 	}
 	b.found.add(result{Name: "RSS of the daemon, " + what, Subject: level, Value: number(now.rss), Unit: "MB", Runs: 1, Note: fmt.Sprintf("%.1f MB before", before.rss)})
 	n := float64(max(len(awake), 1))
-	b.found.add(result{Name: "the daemon's private memory for each awake tenant", Subject: level, Value: number(1024 * (now.private - before.private) / n), Unit: "KB", Runs: len(awake), Aim: aimAwakeExtra,
+	b.found.add(result{Name: "the daemon's memory for each awake tenant", Subject: level, Value: number(1024 * (now.anonymous - before.anonymous) / n), Unit: "KB", Runs: len(awake), Aim: aimAwakeExtra,
 		Note: "all that the traffic left, shared out; what the kernel keeps for a network namespace is not in it"})
 	var tenants []float64
 	for _, pid := range awake {
