@@ -54,7 +54,7 @@ func (c *cold) emperor() error {
 		{e.Name, func() (float64, error) { return vassal(e, "one") }},
 		{ours, func() (float64, error) { return c.wake(key("uWSGI", "fd", "process")) }},
 	}
-	c.against("cold start, uWSGI, back to back", takeTurns(pick(c.bench, 10, 50), 2, subjects), e.Name)
+	c.against("cold start, uWSGI, back to back", takeTurns(pick(c.bench, 5, 50), 1, subjects), e.Name)
 	for i, one := range subjects {
 		subjects[i].sample = func() (float64, error) {
 			time.Sleep(spacing)

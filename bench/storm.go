@@ -53,7 +53,7 @@ func stormDaemon(b *bench, p program, level string, n int) (*daemon, error) {
 	if _, err := d.start(); err != nil {
 		return nil, err
 	}
-	if err := d.register("app", n); err == nil {
+	if err = d.register("app", n); err == nil {
 		err = d.verb("register", "near:one")
 	}
 	if err != nil {
