@@ -54,7 +54,7 @@ most=$(sort -n /root/watched | tail -n 1 | cut -d' ' -f1)
 echo "visitors for $1: $(cat /root/traffic.json)"
 echo "awake at most $most of $awake; MemAvailable at least $(cut -d' ' -f2 /root/watched | sort -n | head -n 1) MB; now $(memory)"
 echo "the daemon: $(awk '/^VmRSS/{print $2}' "/proc/$pid/status") KB resident, $(ls "/proc/$pid/task" | wc -l) threads, $(ls "/proc/$pid/fd" | wc -l) descriptors"
-echo "put to sleep to make room: $(ten events --limit 100000 --json | grep -c max_awake || true) times"
+echo "of the last 10 000 events, $(ten events --limit 10000 --json | grep -c 'make room (max_awake)' || true) put a tenant to sleep to make room"
 killed=$(($(oom_kills) - before))
 echo "killed for want of memory: $killed"
 [ "$(systemctl show -P MainPID ten)" = "$pid" ] || fail "the daemon was started anew"

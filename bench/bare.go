@@ -57,7 +57,7 @@ func (o bare) sample() (float64, error) {
 func (o bare) start() (took time.Duration, end func(), err error) {
 	cmd := exec.Command(o.argv[0], o.argv[1:]...)
 	cmd.Dir, cmd.Env = o.dir, o.env
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // gunicorn and puma have children
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // as a tenant is: the scheduler treats sessions alike; gunicorn and puma have children
 	var visitor net.Conn
 	var ours func()
 	if o.how != "tcp" {
