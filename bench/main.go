@@ -34,14 +34,15 @@ var suites = []suite{
 
 // bench is one run of a suite: where it works, how thorough it is, and what it found.
 type bench struct {
-	repo  string // its root
-	work  string // a temporary directory
-	tmpfs string // another, in memory if there is one
-	ten   string // the binary
-	quick bool   // a minute or so
-	brief bool   // quick, and together with all others in two minutes
-	only  string // the one proxy that is measured; "" = all
-	found report
+	repo    string  // its root
+	work    string  // a temporary directory
+	tmpfs   string  // another, in memory if there is one
+	ten     string  // the binary
+	quick   bool    // a minute or so
+	brief   bool    // quick, and together with all others in two minutes
+	only    string  // the one proxy that is measured; "" = all
+	machine machine // described once: somebody may commit meanwhile
+	found   report
 }
 
 // pick is the first when the run is quick.
@@ -156,6 +157,7 @@ func (b bench) runAll(args []string, out string) error {
 		return err
 	}
 	raiseDescriptors()
+	b.machine = describe(b.repo)
 	began := time.Now()
 	for _, s := range some {
 		if failed := b.runOne(s, out); failed != nil {
@@ -196,7 +198,7 @@ func tidyOn(signals <-chan os.Signal, folders ...string) {
 // runOne measures, prints and writes. b is a copy: each suite has a report of its own.
 func (b bench) runOne(s suite, out string) error {
 	fmt.Fprintf(os.Stderr, "--- %s\n", s.name)
-	b.found = report{Suite: s.name, Quick: b.quick, Machine: describe(b.repo), Began: time.Now().UTC().Truncate(time.Second)}
+	b.found = report{Suite: s.name, Quick: b.quick, Machine: b.machine, Began: time.Now().UTC().Truncate(time.Second)}
 	watch := startWatch()
 	if err := s.run(&b); err != nil {
 		return err

@@ -89,8 +89,8 @@ func coldPlot(r *report) (*plot.Plot, error) {
 			curves = append(curves, curve{name + ", " + one.Subject, cumulative(one.Samples)})
 		}
 	}
-	p.Legend.TextStyle.Font.Size = 7
-	p.Legend.Top, p.Legend.Left = true, true
+	p.Legend.TextStyle.Font.Size = 8 // many stand at the foot, where no curve is
+	p.Y.Min, p.Y.Max = 0, 1
 	return lines(p, curves, false)
 }
 
@@ -122,9 +122,12 @@ var asleepCount = regexp.MustCompile(`^(.*), (\d+) asleep$`)
 func densityPlot(r *report) (*plot.Plot, error) {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = "Memory of the daemon, all tenants asleep", "tenants", "MB"
-	p.Y.Min = 0
 	p.Legend.Top, p.Legend.Left = true, true
-	return lines(p, byCount(r, asleepCount, []string{"RSS", "PSS", "anonymous memory"}), true)
+	p, err := lines(p, byCount(r, asleepCount, []string{"RSS", "PSS", "anonymous memory"}), true)
+	if p != nil {
+		p.Y.Min, p.Y.Max = 0, 1.2*p.Y.Max // room for the legend
+	}
+	return p, err
 }
 
 // byCount makes a curve of each figure that was measured at several counts.
@@ -204,9 +207,13 @@ func bars(p *plot.Plot, r *report, base string, figure func(result) (string, boo
 		chart.Color, chart.LineStyle.Width = plotutil.Color(i), 0
 		chart.Offset = width * vg.Length(float64(i)-float64(len(figures)-1)/2)
 		p.Add(chart)
-		p.Legend.Add(name, chart)
+		if len(figures) > 1 {
+			p.Legend.Add(name, chart)
+		}
 	}
 	p.NominalX(subjects...)
+	p.X.Min, p.X.Max = -0.5, float64(len(subjects))-0.5
+	p.Y.Max *= 1.15 // room for the legend
 	p.Legend.Top = true
 	p.BackgroundColor = color.White
 	return p, nil
