@@ -14,7 +14,7 @@ func TestDraw_MakesAPictureOfEachSuite(t *testing.T) {
 		"coldstart": {Results: []result{distribution("cold start, Go, fd", "bare", "ms", []float64{2, 1, 3}), distribution("cold start, Go, fd", "process", "ms", []float64{2.5, 1.5, 3.5})}},
 		"storm":     {Results: []result{{Name: "woken, 1 at once", Subject: "process", Value: 3}, {Name: "woken, 10 at once", Subject: "process", Value: 9}, {Name: "last one ready, 10 at once", Subject: "process", Value: 20}}},
 		"density":   {Results: []result{{Name: "RSS, 100 asleep", Value: 18}, {Name: "RSS, 1000 asleep", Value: 20}, {Name: "CPU, 1000 asleep", Value: 0.1}}},
-		"edge":      {Results: []result{{Name: "requests per CPU-second, 128 B", Subject: ours, Value: 60000}, {Name: "requests per CPU-second, 128 B", Subject: nginx, Value: 65000}}},
+		"edge":      {Results: []result{{Name: "requests per CPU-second, 128 B", Subject: ours, Value: 60000}, {Name: "requests per CPU-second, 128 B", Subject: nginx, Value: 65000}, {Name: "requests per CPU-second, 1 MB", Subject: nginx, Value: 900}}},
 		"isolation": {Results: []result{{Name: "start of the smallest app, enclosed", Subject: "bare", Value: 0.5}, {Name: "start of the smallest app, enclosed", Subject: "bwrap", Value: 4}}},
 		"stop":      {Results: []result{{Name: "stop", Value: 1}}},
 	}
