@@ -24,6 +24,7 @@ type daemon struct {
 	run      string // its run directory, on a tmpfs as /run is on a VPS
 	port     int
 	cmd      *exec.Cmd
+	exited   chan error // what it ended with
 	log      bytes.Buffer
 	control  *http.Client
 }
@@ -57,11 +58,21 @@ func (d *daemon) start() (time.Duration, error) {
 	d.log.Reset()
 	d.cmd = exec.Command(d.ten, "serve", "-p", fmt.Sprint(d.port))
 	d.cmd.Dir, d.cmd.Stderr = d.dir, &d.log
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // nothing outlives a bench that is killed
 	began := time.Now()
 	if err := d.cmd.Start(); err != nil {
 		return 0, err
 	}
+	cmd, exited := d.cmd, make(chan error, 1)
+	d.exited = exited
+	go func() { exited <- cmd.Wait() }() // ends with the process
 	for time.Since(began) < 30*time.Second {
+		select {
+		case err := <-exited:
+			d.cmd = nil
+			return 0, fmt.Errorf("the daemon ended: %v:\n%s", err, d.log.String())
+		default:
+		}
 		c, err := d.dial()
 		if err != nil {
 			time.Sleep(200 * time.Microsecond)
@@ -85,7 +96,7 @@ func (d *daemon) stop() error {
 	d.cmd.Process.Signal(syscall.SIGTERM)
 	late := time.AfterFunc(30*time.Second, func() { d.cmd.Process.Kill() })
 	defer late.Stop()
-	err := d.cmd.Wait()
+	err := <-d.exited
 	d.cmd = nil
 	d.control.CloseIdleConnections()
 	return err
@@ -171,7 +182,21 @@ func get(c net.Conn, host, path string) (first time.Time, err error) {
 		return first, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return first, fmt.Errorf("%s%s: %s", host, path, resp.Status)
+		return first, &statusError{host + path, resp.StatusCode}
 	}
 	return first, nil
+}
+
+// statusError is an answer that is not what was asked for.
+type statusError struct {
+	url  string
+	code int
+}
+
+func (e *statusError) Error() string { return fmt.Sprintf("%s: status %d", e.url, e.code) }
+
+// isRefusal reports a 503, which says that there is no room.
+func isRefusal(err error) bool {
+	var status *statusError
+	return errors.As(err, &status) && status.code == http.StatusServiceUnavailable
 }

@@ -41,7 +41,11 @@ func edge(b *bench) error {
 	if err != nil {
 		return err
 	}
-	for _, part := range []func(*edgeBench) error{idleClients, transfers, throughput, steady} {
+	parts := []func(*edgeBench) error{idleClients, transfers, throughput, steady}
+	if b.brief {
+		parts = parts[2:3]
+	}
+	for _, part := range parts {
 		if err := e.with(part); err != nil {
 			return err
 		}
@@ -72,6 +76,9 @@ func prepareEdge(b *bench) (*edgeBench, error) {
 	if b.quick {
 		e.rounds, e.seconds = 3, 0.5
 	}
+	if b.brief {
+		e.seconds = 0.25
+	}
 	for name, path := range map[string]*string{"backend": &e.backend, "load": &e.load} {
 		*path = filepath.Join(b.work, name)
 		if _, err := output("", "gcc", "-O2", "-o", *path, filepath.Join(b.repo, "bench/testdata", name+".c")); err != nil {
@@ -83,6 +90,15 @@ func prepareEdge(b *bench) (*edgeBench, error) {
 		return nil, err
 	}
 	return e, enoughDescriptors()
+}
+
+// raiseDescriptors gives this process, and what it starts, all that it may have.
+func raiseDescriptors() {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) == nil {
+		limit.Cur = limit.Max
+		_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit) // what is too few shows where it is needed
+	}
 }
 
 // enoughDescriptors makes room for 10 000 clients, here and in what is started.
@@ -118,11 +134,9 @@ func (e *edgeBench) with(part func(*edgeBench) error) (err error) {
 
 // turns calls measure for each contender in each round; who begins changes.
 func (e *edgeBench) turns(measure func(c *contender) error) error {
-	for round := range e.rounds {
-		for i := range e.subjects {
-			if err := measure(e.subjects[(i+round)%len(e.subjects)]); err != nil {
-				return err
-			}
+	for _, i := range inTurn(e.rounds, len(e.subjects)) {
+		if err := measure(e.subjects[i]); err != nil {
+			return err
 		}
 	}
 	return nil

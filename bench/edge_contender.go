@@ -59,7 +59,7 @@ func (e *edgeBench) start() error {
 		}
 		c, err := one.run(dir)
 		if errors.Is(err, peers.ErrMissing) {
-			fmt.Fprintln(os.Stderr, "bench: left out:", err)
+			e.found.skip(err.Error())
 			continue
 		}
 		if err != nil {
@@ -69,6 +69,9 @@ func (e *edgeBench) start() error {
 			return fmt.Errorf("cannot start %s: %w", one.name, err)
 		}
 		c.name = one.name
+		if c.proxy.Version != "" {
+			e.found.version(one.name, c.proxy.Version)
+		}
 		e.subjects = append(e.subjects, c)
 	}
 	if len(e.subjects) == 0 {

@@ -25,7 +25,7 @@ var slowKinds = []struct{ name, first string }{
 	{"silent clients", ""},
 }
 
-// edgeSlow is this part of the edge's suite alone.
+// edgeSlow measures what thousands of slow clients cost.
 func edgeSlow(b *bench) error {
 	e, err := prepareEdge(b)
 	if err != nil {

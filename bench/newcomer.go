@@ -11,6 +11,19 @@ import (
 	"time"
 )
 
+// newcomer runs the README's first command with empty caches until the first page.
+func newcomer(b *bench) error {
+	took, err := coldDemo(b)
+	failures := 0
+	if err != nil {
+		failures = 1
+		fmt.Fprintln(os.Stderr, "bench:", err)
+	}
+	b.found.add(result{Name: "go run ./cmd/ten demo, cold, to the first page", Value: number(took.Seconds()), Unit: "s", Runs: 1, Failures: failures,
+		Note: "one run of a fresh clone; GOCACHE and GOMODCACHE empty; modules through the module proxy"})
+	return nil
+}
+
 // link is what `ten demo` prints for a customer.
 var link = regexp.MustCompile(`http://([a-z0-9-]+\.[a-z0-9-]+\.localhost):(\d+)`)
 

@@ -3,15 +3,17 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 )
 
-// number is a measured value; one that there is none of becomes null in JSON.
+// number is a measured value; one that there is none of (NaN) is null in JSON.
 type number float64
 
 // MarshalJSON gives null for NaN, which JSON has no word for.
@@ -22,13 +24,23 @@ func (n number) MarshalJSON() ([]byte, error) {
 	return json.Marshal(float64(n))
 }
 
+// UnmarshalJSON gives NaN for null.
+func (n *number) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		*n = number(math.NaN())
+		return nil
+	}
+	return json.Unmarshal(text, (*float64)(n))
+}
+
 // result is one line of a report.
 type result struct {
 	Name     string  `json:"name"`
 	Subject  string  `json:"subject,omitempty"` // whose; "" = ours, or a comparison
 	Value    number  `json:"value"`             // a median, unless Note says otherwise
 	P90      number  `json:"p90"`               // 0 = makes no sense here
-	Low      number  `json:"low,omitempty"`     // quartiles; both 0 = makes no sense here
+	P99      number  `json:"p99,omitempty"`
+	Low      number  `json:"low,omitempty"` // quartiles; both 0 = makes no sense here
 	High     number  `json:"high,omitempty"`
 	Unit     string  `json:"unit"`
 	Runs     int     `json:"runs"`
@@ -36,6 +48,8 @@ type result struct {
 	Aim      float64 `json:"aim,omitempty"`   // at most this; 0 = none
 	Floor    float64 `json:"floor,omitempty"` // at least this; 0 = none
 	Note     string  `json:"note,omitempty"`
+
+	Samples []float64 `json:"samples,omitempty"` // in the order in which they were taken
 }
 
 // Verdict is "met", "MISSED" or, without an aim, "".
@@ -60,13 +74,15 @@ func (r result) title() string {
 
 // report is one run of a suite.
 type report struct {
-	Suite      string    `json:"suite"`
-	Quick      bool      `json:"quick"`
-	Machine    machine   `json:"machine"`
-	Began      time.Time `json:"began"`
-	LoadBefore string    `json:"load_before"`
-	LoadAfter  string    `json:"load_after"`
-	Results    []result  `json:"results"`
+	Suite    string            `json:"suite"`
+	Quick    bool              `json:"quick"`
+	Machine  machine           `json:"machine"`
+	Began    time.Time         `json:"began"`
+	Took     float64           `json:"took"` // seconds
+	Noise    noise             `json:"noise"`
+	Versions map[string]string `json:"versions,omitempty"` // of what took part
+	Skipped  []string          `json:"skipped,omitempty"`  // what could not be done here, and what it needs
+	Results  []result          `json:"results"`
 }
 
 // add appends a result and shows it while the run goes on.
@@ -75,35 +91,88 @@ func (r *report) add(one result) {
 	fmt.Fprintf(os.Stderr, "%s: %.3f %s\n", one.title(), float64(one.Value), one.Unit)
 }
 
+// skip says, once, what cannot be done here.
+func (r *report) skip(why string) {
+	if !slices.Contains(r.Skipped, why) {
+		r.Skipped = append(r.Skipped, why)
+		fmt.Fprintln(os.Stderr, "skipped:", why)
+	}
+}
+
+// version notes of which version something is that takes part.
+func (r *report) version(name, version string) {
+	if r.Versions == nil {
+		r.Versions = map[string]string{}
+	}
+	r.Versions[name] = version
+}
+
 // Text is the report for people.
 func (r *report) Text() string {
 	var b strings.Builder
 	m := r.Machine
 	fmt.Fprintf(&b, "suite %s (quick: %v) at commit %s, %s\n", r.Suite, r.Quick, m.Commit, r.Began.Format(time.RFC3339))
-	fmt.Fprintf(&b, "%s, %d cores, %s, %s\nload average before %s, after %s\n\n", m.CPU, m.Cores, m.Kernel, m.Go, r.LoadBefore, r.LoadAfter)
+	fmt.Fprintf(&b, "%s, %d cores, %s, %s\n", m.CPU, m.Cores, m.Kernel, m.Go)
+	for _, name := range slices.Sorted(maps.Keys(r.Versions)) {
+		fmt.Fprintf(&b, "with %s %s\n", name, r.Versions[name])
+	}
+	fmt.Fprintf(&b, "load average before %s, after %s; others used %.2f cores, the hypervisor %.2f; whole run %.0f s\n", r.Noise.LoadBefore, r.Noise.LoadAfter, r.Noise.Neighbours, r.Noise.Stolen, r.Took)
+	for _, why := range r.Noise.warnings(m.Cores) {
+		fmt.Fprintf(&b, "NOISY: %s\n", why)
+	}
+	for _, why := range r.Skipped {
+		fmt.Fprintf(&b, "skipped: %s\n", why)
+	}
+	b.WriteString("\n")
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "what\tmedian\tp90 or quartiles\truns\tfailures\taim\t\tnote")
+	fmt.Fprintln(w, "what\tmedian\tp90\tp99\tquartiles\truns\tfailures\taim\t\tnote")
 	for _, one := range r.Results {
-		p90, aim := "-", "-"
-		switch {
-		case one.P90 != 0:
-			p90 = fmt.Sprintf("%.3f", float64(one.P90))
-		case one.Low != 0 || one.High != 0:
-			p90 = fmt.Sprintf("%.3f .. %.3f", float64(one.Low), float64(one.High))
-		}
-		switch {
-		case one.Aim != 0:
-			aim = fmt.Sprintf("<= %g", one.Aim)
-		case one.Floor != 0:
-			aim = fmt.Sprintf(">= %g", one.Floor)
-		}
-		fmt.Fprintf(w, "%s\t%.3f %s\t%s\t%d\t%d\t%s\t%s\t%s\n", one.title(), float64(one.Value), one.Unit, p90, one.Runs, one.Failures, aim, one.Verdict(), one.Note)
+		fmt.Fprintln(w, strings.Join(one.columns(), "\t"))
 	}
 	w.Flush()
 	return b.String()
 }
 
-// Write puts name.txt and name.json into dir.
+// columns are those of the text.
+func (r result) columns() []string {
+	optional := func(v number) string {
+		if v == 0 {
+			return "-"
+		}
+		return fmt.Sprintf("%.3f", float64(v))
+	}
+	quartiles, aim := "-", "-"
+	if r.Low != 0 || r.High != 0 {
+		quartiles = fmt.Sprintf("%.3f .. %.3f", float64(r.Low), float64(r.High))
+	}
+	switch {
+	case r.Aim != 0 && r.Floor != 0:
+		aim = fmt.Sprintf("%g .. %g", r.Floor, r.Aim)
+	case r.Aim != 0:
+		aim = fmt.Sprintf("<= %g", r.Aim)
+	case r.Floor != 0:
+		aim = fmt.Sprintf(">= %g", r.Floor)
+	}
+	return []string{r.title(), fmt.Sprintf("%.3f %s", float64(r.Value), r.Unit), optional(r.P90), optional(r.P99), quartiles, fmt.Sprint(r.Runs), fmt.Sprint(r.Failures), aim, r.Verdict(), r.Note}
+}
+
+// readReport reads what Write has written.
+func readReport(path string) (*report, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the results: %w", err)
+	}
+	r := &report{}
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, fmt.Errorf("cannot read the results in %s: %w", path, err)
+	}
+	if r.Suite == "" {
+		return nil, fmt.Errorf("%s holds no results of bench: it names no suite", path)
+	}
+	return r, nil
+}
+
+// Write puts name.txt, name.json and name.bench, which benchstat reads, into dir.
 func (r *report) Write(dir, name string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("cannot write the results: %w", err)
@@ -112,7 +181,7 @@ func (r *report) Write(dir, name string) error {
 	if err != nil {
 		return fmt.Errorf("cannot write the results: %w", err)
 	}
-	for ext, text := range map[string][]byte{".json": append(body, '\n'), ".txt": []byte(r.Text())} {
+	for ext, text := range map[string][]byte{".json": append(body, '\n'), ".txt": []byte(r.Text()), ".bench": []byte(r.benchfmt())} {
 		if err := os.WriteFile(filepath.Join(dir, name+ext), text, 0o644); err != nil {
 			return fmt.Errorf("cannot write the results: %w", err)
 		}

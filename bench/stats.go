@@ -26,16 +26,3 @@ func quantile(samples []float64, q float64) float64 {
 	rank := int(math.Ceil(q * float64(n)))
 	return s[min(max(rank, 1), n)-1]
 }
-
-// pairs is what two things took, measured in turns: A[i] and B[i] are
-// neighbours in time, so that a load which comes and goes hits both.
-type pairs struct{ A, B []float64 }
-
-// difference is the median of B[i]-A[i]: what B costs over A.
-func (p pairs) difference() float64 {
-	d := make([]float64, min(len(p.A), len(p.B)))
-	for i := range d {
-		d[i] = p.B[i] - p.A[i]
-	}
-	return median(d)
-}

@@ -43,13 +43,13 @@ func TestQuantile_IsTheNearestRank(t *testing.T) {
 	}
 }
 
-// The load doubles half-way; the difference between neighbours stays.
-func TestPairs_DifferenceIsBetweenNeighbours(t *testing.T) {
-	p := pairs{A: []float64{1, 1, 1, 10, 10}, B: []float64{1.5, 1.5, 1.5, 10.5, 10.5}}
-	if got := p.difference(); got != 0.5 {
+// The load grows ten-fold half-way; the difference between neighbours stays.
+func TestSeries_DifferenceIsBetweenNeighbours(t *testing.T) {
+	a, b := series{values: []float64{1, 1, 1, 10, 10}}, series{values: []float64{1.5, 1.5, 1.5, 10.5, 10.5}}
+	if got := median(b.over(a)); got != 0.5 {
 		t.Errorf("difference %v, want 0.5", got)
 	}
-	if got := (pairs{A: []float64{1, 2}, B: []float64{2}}).difference(); got != 1 {
+	if got := (series{values: []float64{2}}).over(series{values: []float64{1, 2}}); len(got) != 1 || got[0] != 1 {
 		t.Errorf("with an odd one out: %v, want 1", got)
 	}
 }

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"strings"
 )
@@ -12,13 +10,9 @@ import (
 // printTable turns a result file into the README's table: a row for each metric
 // that has subjects, a column for each subject, and what was compared below.
 func printTable(path string) (string, error) {
-	text, err := os.ReadFile(path)
+	r, err := readReport(path)
 	if err != nil {
-		return "", fmt.Errorf("cannot read the results: %w", err)
-	}
-	var r report
-	if err := json.Unmarshal(text, &r); err != nil {
-		return "", fmt.Errorf("cannot read %s: %w", path, err)
+		return "", err
 	}
 	return r.Table(), nil
 }

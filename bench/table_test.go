@@ -4,12 +4,13 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
 func TestTable_HasARowForEachMetricAndAColumnForEachSubject(t *testing.T) {
 	t.Parallel()
-	r := report{Results: []result{
+	r := report{Suite: "x", Results: []result{
 		{Name: "speed", Subject: "a", Value: 69012, Unit: "1/s"}, {Name: "speed", Subject: "b", Value: 812.4, Unit: "1/s", Failures: 2},
 		{Name: "time", Subject: "b", Value: 12.34, Unit: "us"}, {Name: "speed: a / b", Value: 0.987, Low: 0.9, High: 1.1, Floor: 0.95},
 	}}
@@ -35,6 +36,12 @@ func TestTable_WhatIsNoResultIsNamed(t *testing.T) {
 	}
 	if _, err := printTable(path); err == nil {
 		t.Error("half a file")
+	}
+	if err := os.WriteFile(path, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := printTable(path); err == nil || !strings.Contains(err.Error(), "no suite") {
+		t.Errorf("JSON of something else: %v", err)
 	}
 }
 

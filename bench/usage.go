@@ -4,31 +4,106 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
 
-// idleUsage watches a process: percent of one core over the window, and its
-// resident memory in MB, looked at 30 times.
-func idleUsage(pid int, window time.Duration) (percent float64, memory []float64, err error) {
-	before, err := cpuTime(pid)
+// usage of a process; memory in MB, CPU in percent of one core.
+type usage struct {
+	footprint
+	window                        time.Duration
+	descriptors, threads, wakeups float64
+	cpu                           float64
+}
+
+// watchProcess looks for a while at a process, which should be left alone.
+func watchProcess(pid int, window time.Duration) (u usage, err error) {
+	cpu, err := cpuTime(pid)
 	if err != nil {
-		return 0, nil, err
+		return u, err
 	}
+	switches := voluntary(pid)
 	began := time.Now()
-	for range 30 {
-		time.Sleep(window / 30)
-		mb, err := resident(pid)
-		if err != nil {
-			return 0, nil, err
-		}
-		memory = append(memory, mb)
-	}
+	time.Sleep(window)
 	after, err := cpuTime(pid)
 	if err != nil {
-		return 0, nil, err
+		return u, err
 	}
-	return 100 * float64(after-before) / float64(time.Since(began)), memory, nil
+	u.window = time.Since(began).Round(time.Second)
+	u.cpu = 100 * float64(after-cpu) / float64(time.Since(began))
+	u.wakeups = (voluntary(pid) - switches) / time.Since(began).Seconds()
+	u.footprint, err = memory(pid)
+	u.descriptors, u.threads = float64(entries(pid, "fd")), float64(entries(pid, "task"))
+	return u, err
+}
+
+// footprint is memory in MB.
+type footprint struct{ rss, pss, private, anonymous float64 }
+
+// memory of a process, from smaps_rollup: PSS shares out what several have in
+// common, private is what nobody else maps, anonymous what is in no file: pages of
+// the program itself the kernel can drop, and read again.
+func memory(pid int) (footprint, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return footprint{}, fmt.Errorf("cannot read the memory of %d: %w", pid, err)
+	}
+	return parseSmaps(string(text))
+}
+
+func parseSmaps(text string) (f footprint, err error) {
+	found := 0
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if len(fields) != 3 || fields[2] != "kB" {
+			continue
+		}
+		kb, err := strconv.ParseFloat(fields[1], 64)
+		if err != nil {
+			return f, fmt.Errorf("cannot read %q: %w", line, err)
+		}
+		switch fields[0] {
+		case "Rss:":
+			f.rss += kb / 1024
+		case "Pss:":
+			f.pss += kb / 1024
+		case "Private_Clean:", "Private_Dirty:":
+			f.private += kb / 1024
+		case "Anonymous:":
+			f.anonymous += kb / 1024
+		default:
+			continue
+		}
+		found++
+	}
+	if found < 5 {
+		return f, fmt.Errorf("cannot read memory from %q", text)
+	}
+	return f, nil
+}
+
+// entries is how many a folder of /proc/PID has.
+func entries(pid int, of string) int {
+	all, _ := os.ReadDir(fmt.Sprintf("/proc/%d/%s", pid, of))
+	return len(all)
+}
+
+// voluntary is how often threads have gone to sleep, and so were woken.
+func voluntary(pid int) (sum float64) {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	for _, path := range tasks {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // a thread that ended meanwhile
+		}
+		_, rest, _ := strings.Cut(string(text), "\nvoluntary_ctxt_switches:")
+		var n float64
+		if _, err := fmt.Sscan(rest, &n); err == nil {
+			sum += n
+		}
+	}
+	return sum
 }
 
 // cpuTime sums what the scheduler counted for every thread, in ns: the ticks of
@@ -66,4 +141,18 @@ func statusMB(pid int, key string) (mb float64, err error) {
 		return 0, fmt.Errorf("cannot read %s of %d: %w", key, pid, err)
 	}
 	return kb / 1024, nil
+}
+
+// descendants are the processes below one, without it.
+func descendants(pid int) (all []int) {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, path := range tasks {
+		text, _ := os.ReadFile(path)
+		for child := range strings.FieldsSeq(string(text)) {
+			if n, err := strconv.Atoi(child); err == nil {
+				all = append(append(all, n), descendants(n)...)
+			}
+		}
+	}
+	return all
 }

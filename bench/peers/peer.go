@@ -2,6 +2,7 @@ package peers
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -40,9 +41,10 @@ type Proxy struct {
 	Version string
 	Address string // where clients connect
 	cmd     *exec.Cmd
-	workers bool          // its children are part of it: not so with tenement's
-	exited  chan struct{} // closed when it has ended
-	log     *bytes.Buffer // to be read after that
+	workers bool           // its children are part of it: not so with tenement's
+	exited  chan struct{}  // closed when it has ended
+	log     *bytes.Buffer  // to be read after that
+	end     syscall.Signal // 0 = SIGTERM
 }
 
 // Known are the peers, in the order of the tables.
@@ -55,6 +57,9 @@ var ErrMissing = errors.New("not installed")
 var packages = map[string]string{
 	"nginx": "apt-get install nginx-light", "haproxy": "apt-get install haproxy",
 	"caddy": "go install github.com/caddyserver/caddy/v2/cmd/caddy@latest",
+	"uwsgi": "apt-get install uwsgi-core uwsgi-plugin-python3 uwsgi-emperor", "systemd-socket-activate": "apt-get install systemd",
+	"systemd-socket-proxyd": "apt-get install systemd", "bwrap": "apt-get install bubblewrap", "crun": "apt-get install crun", "runc": "apt-get install runc",
+	"runsvdir": "apt-get install runit", "s6-svscan": "apt-get install s6", "supervisord": "apt-get install supervisor",
 }
 
 // Find gives a peer's program. The error says how it is installed.
@@ -63,7 +68,7 @@ func Find(name string) (string, error) {
 		return path, nil
 	}
 	home, _ := os.UserHomeDir()
-	for _, dir := range []string{"/usr/sbin", filepath.Join(home, "go/bin"), filepath.Join(home, "peers")} {
+	for _, dir := range []string{"/usr/sbin", "/lib/systemd", filepath.Join(home, "go/bin"), filepath.Join(home, "peers")} {
 		path := filepath.Join(dir, name)
 		if info, err := os.Stat(path); err == nil && info.Mode()&0o111 != 0 {
 			return path, nil
@@ -139,6 +144,9 @@ var numbers = regexp.MustCompile(`[0-9]+\.[0-9]+\.[0-9]+`)
 // version asks the program, or the module that it was built from.
 func version(name, program string) string {
 	ask := map[string][]string{"nginx": {program, "-v"}, "haproxy": {program, "-v"}, "caddy": {"go", "version", "-m", program}}[name]
+	if ask == nil {
+		ask = []string{program, "--version"}
+	}
 	out, _ := exec.Command(ask[0], ask[1:]...).CombinedOutput()
 	for line := range strings.Lines(string(out)) {
 		if found := numbers.FindString(line); found != "" && !strings.Contains(line, ": go1.") {
@@ -160,6 +168,17 @@ func FreeAddress() (string, error) {
 
 // Run starts a command that has to listen at p.Address, and waits until it does.
 func (p *Proxy) Run(command, env []string) error {
+	return p.run(command, env, func() bool {
+		c, err := net.Dial("tcp", p.Address)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+}
+
+// run starts a command and waits until it is ready.
+func (p *Proxy) run(command, env []string, ready func() bool) error {
 	p.log = &bytes.Buffer{}
 	p.cmd = exec.Command(command[0], command[1:]...)
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = env, p.log, p.log
@@ -177,12 +196,11 @@ func (p *Proxy) Run(command, env []string) error {
 			return fmt.Errorf("%s ended at once: %v: %s", p.Name, p.cmd.ProcessState, p.log)
 		case <-time.After(10 * time.Millisecond):
 		}
-		if c, err := net.Dial("tcp", p.Address); err == nil {
-			c.Close()
+		if ready() {
 			return nil
 		}
 	}
-	return errors.Join(fmt.Errorf("%s does not listen at %s", p.Name, p.Address), p.Stop())
+	return errors.Join(fmt.Errorf("%s is not ready after 30 s", p.Name), p.Stop())
 }
 
 // Pids are its process and those of its workers, such as nginx's.
@@ -206,7 +224,7 @@ const stopTime = 30 * time.Second
 
 // Stop ends it and returns when it has ended.
 func (p *Proxy) Stop() error {
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := p.cmd.Process.Signal(cmp.Or(p.end, syscall.SIGTERM)); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("cannot end %s: %w", p.Name, err)
 	}
 	select {

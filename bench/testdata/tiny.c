@@ -1,6 +1,8 @@
 /* The smallest web app there is: what it takes to start is fork and exec. It
- * serves the listening socket on descriptor 3 and up to 63 kept connections. */
+ * serves the listening socket on descriptor 3 and up to 63 kept connections. An
+ * argument makes it wait that many ms first: an app whose start is known. */
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,7 +16,9 @@ static int serve(int c) {
 	return read(c, request, sizeof request) > 0 && write(c, reply, sizeof reply - 1) > 0;
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+	if (argc > 1)
+		poll(0, 0, atoi(argv[1]));
 	static struct pollfd all[MOST] = {{.fd = 3, .events = POLLIN}};
 	int n = 1;
 	for (;;) {

@@ -55,6 +55,8 @@ var homes = map[string][]string{
 	"github.com/caddyserver/certmagic":  {"edge/acme.go", "edge/acme_test.go"},
 	"github.com/mholt/acmez":            {"edge/acme_hook.go", "edge/acme_hook_test.go"},
 	"go.uber.org/zap":                   {"edge/acme.go"}, // certmagic cannot do without one
+	"gonum.org/v1":                      {"bench"},
+	"golang.org/x/perf":                 {"bench"},
 }
 
 // topLevel is every folder of the repository; hidden ones of tools besides.
