@@ -21,6 +21,7 @@ type Cell struct {
 	pid     atomic.Pointer[actor.PID]     // nil: no actor
 	record  atomic.Pointer[ledger.Tenant] // as the registry has it; stored by the service only
 	view    atomic.Pointer[view]          // what others may see; nil = nothing ever happened
+	limited atomic.Pointer[limited]       // what config gave last, for a tenant with limits of its own
 	exit    atomic.Pointer[exitNews]      // how the newest process ended; stored by the engine's loop
 	life    *life                         // the actor's; nil until it has one
 }
@@ -134,8 +135,8 @@ func (c *Cell) look() view {
 	return view{machine: Machine{State: Asleep}, since: record.Created}
 }
 
-// config is the configuration of the cell's service.
-func (c *Cell) config() *conf.Service { return c.service.config() }
+// config is the configuration of the cell's service, with limits of the tenant's own.
+func (c *Cell) config() *conf.Service { return c.withLimits(c.service.config()) }
 
 // publish shows the life to others.
 func (c *Cell) publish() {

@@ -203,6 +203,15 @@ type actorProcess struct {
 	terms   int
 	kills   int
 	cleared int
+	limits  []sandbox.Limits // given while it ran
+	late    error            // what Limit says
+}
+
+func (p *actorProcess) Limit(l sandbox.Limits) error {
+	p.stage.mu.Lock()
+	defer p.stage.mu.Unlock()
+	p.limits = append(p.limits, l)
+	return p.late
 }
 
 // releases counts how often it was cleared away.

@@ -32,6 +32,7 @@ type process interface {
 	Settle(patience time.Duration)
 	Release() error
 	Record() sandbox.Record
+	Limit(sandbox.Limits) error
 }
 
 // engine is the real launcher.

@@ -112,6 +112,11 @@ type (
 		took  time.Duration
 		err   error
 	}
+	// relimited: the tenant's own limits are others.
+	relimited struct {
+		sealed
+		done chan error
+	}
 	// reconfigured: the service has new terms; process: a process has to be
 	// made anew to follow them.
 	reconfigured struct {
@@ -288,9 +293,10 @@ func (m *order) lost() {
 	}
 }
 
-func (m *forward) lost()  { lose(m.m) }
-func (m *bury) lost()     { reply(m.done, lostRefusal()) }
-func (m *shutdown) lost() { reply(m.nobody, lostRefusal()) }
-func (m *reload) lost()   { reply(m.done, lostRefusal()) }
-func (m *edit) lost()     { m.applied(lostRefusal()) }
-func (m *commit) lost()   { m.done(lostRefusal()) }
+func (m *forward) lost()   { lose(m.m) }
+func (m *relimited) lost() { reply(m.done, lostRefusal()) }
+func (m *bury) lost()      { reply(m.done, lostRefusal()) }
+func (m *shutdown) lost()  { reply(m.nobody, lostRefusal()) }
+func (m *reload) lost()    { reply(m.done, lostRefusal()) }
+func (m *edit) lost()      { m.applied(lostRefusal()) }
+func (m *commit) lost()    { m.done(lostRefusal()) }

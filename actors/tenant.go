@@ -80,6 +80,8 @@ func (t *tenant) Receive(ctx actor.Context) {
 		t.about(m.gen, Running, func() { t.measured(m) })
 	case *reconfigured:
 		t.reconfigured(m)
+	case *relimited:
+		reply(m.done, t.relimit())
 	case *due:
 		t.due(m)
 	}
