@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"tenement/actors/ledger"
 	"tenement/conf"
@@ -42,19 +43,35 @@ func (h *Host) Provision(ctx context.Context, list []Provision) ([]Overridden, e
 		group := indices[service]
 		s := h.service(service)
 		if s == nil { // a reload removed it meanwhile
-			return nil, &EntryError{group[0], fmt.Errorf("%s: %w", list[group[0]].Name, ErrUnknownService)}
+			return nil, halfway(service, indices, ErrUnknownService)
 		}
 		err := h.edit(ctx, s, func(r *records) ([]ledger.Change, error) {
 			return r.provision(list, group, done)
 		})
 		if err != nil {
-			return nil, err
+			return nil, halfway(service, indices, err)
 		}
 	}
 	for i := range done {
 		done[i] = h.felt(ctx, done[i])
 	}
 	return done, nil
+}
+
+// halfway tells of the services that come before the one that could not be done:
+// each is a transaction of its own.
+func halfway(failed string, indices map[string][]int, err error) error {
+	var done []string
+	for service := range indices {
+		if service < failed {
+			done = append(done, service)
+		}
+	}
+	if len(done) == 0 {
+		return err
+	}
+	slices.Sort(done)
+	return fmt.Errorf("the entries of %s are done, those of %s and what follows are not: %v: give the list again", strings.Join(done, ", "), failed, err)
 }
 
 // provisionable looks at all entries before anything is done with one of them.

@@ -54,6 +54,18 @@ func TestProvision_AListIsRegisteredOnceAndChangesNothingTheSecondTime(t *testin
 	})
 }
 
+func TestProvision_AFailureBetweenServicesSaysWhatIsDone(t *testing.T) {
+	t.Parallel()
+	fault, indices := errors.New("the disk is full"), map[string][]int{"a": {0}, "b": {1}, "c": {2}}
+	if err := halfway("a", indices, fault); err != fault {
+		t.Error(err)
+	}
+	const want = "the entries of a, b are done, those of c and what follows are not: the disk is full: give the list again"
+	if err := halfway("c", indices, fault); err.Error() != want {
+		t.Error(err)
+	}
+}
+
 func TestProvision_ABadEntryIsNamedAndNothingIsHalfDone(t *testing.T) {
 	play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
 		for want, spoil := range map[string]func([]Provision){

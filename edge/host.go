@@ -57,6 +57,11 @@ type Manages interface {
 	Register(ctx context.Context, names []conf.Instance) (added int, err error)
 	Forget(ctx context.Context, name conf.Instance, deleteData bool) error
 	SetWeight(ctx context.Context, name conf.Instance, weight int) error
+	Override(ctx context.Context, name conf.Instance, o actors.Overrides) (actors.Overridden, error) // *actors.OverrideError: the caller's fault
+	Env(name conf.Instance) ([]actors.Variable, error)                                               // sorted by name, without values of secrets
+	Limits(name conf.Instance) (own, all conf.Limits, err error)
+	Provision(ctx context.Context, list []actors.Provision) ([]actors.Overridden, error) // *actors.EntryError: nothing is changed
+	Import(ctx context.Context, services []string, names []conf.Instance) (actors.Imported, error)
 	Deploy(ctx context.Context, name conf.Instance, weight int, patience time.Duration) (actors.Info, error) // weighted once it is healthy
 	Route(ctx context.Context, from, to conf.Instance) error                                                 // of one service
 	Domains() []ledger.Domain                                                                                // sorted by name

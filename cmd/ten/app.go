@@ -26,6 +26,7 @@ const (
 // app is one run of ten: the world it may touch and its global flags. Tests
 // make one with a world of their own.
 type app struct {
+	in       io.Reader
 	out, err io.Writer
 	env      func(string) string
 	host     func(actors.Options) (host, error) // the tree that serve runs
@@ -42,7 +43,7 @@ type globals struct {
 }
 
 func newApp() *app {
-	return &app{out: os.Stdout, err: os.Stderr, env: os.Getenv, host: newHost, execute: runProgram}
+	return &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, host: newHost, execute: runProgram}
 }
 
 // run carries out one command line and gives the exit code.
@@ -100,6 +101,7 @@ S:I below is SERVICE:ID, one tenant: notes:alice.`,
 	for group, verbs := range map[string][]*cobra.Command{
 		groupDaemon: {a.serveCmd(), a.demoCmd(), a.initCmd(), a.checkCmd(), a.doctorCmd(), a.configCmd(), a.tokenGenCmd(), a.tokenCmd(), a.reloadCmd(), a.versionCmd(), a.installCmd(), a.uninstallCmd(), a.caddyCmd(), a.backupCmd(), a.restoreCmd()},
 		groupTenants: {a.spawnCmd(), a.stopCmd(), a.restartCmd(), a.holdCmd(), a.unholdCmd(), a.registerCmd(), a.forgetCmd(),
+			a.provisionCmd(), a.importCmd(), a.envCmd(), a.limitsCmd(),
 			a.psCmd(), a.healthCmd(), a.weightCmd(), a.deployCmd(), a.routeCmd(), a.domainCmd(), a.logsCmd(), a.eventsCmd(), a.whyCmd()},
 	} {
 		for _, verb := range verbs {
