@@ -259,7 +259,7 @@ type world struct {
 	url  string // of the daemon, when one runs
 
 	system fakeSystem // what install has systemd do
-	stdin string // what the next command line reads
+	stdin  string     // what the next command line reads
 }
 
 const worldConfig = `
