@@ -205,6 +205,8 @@ type actorProcess struct {
 	cleared int
 	limits  []sandbox.Limits // given while it ran
 	late    error            // what Limit says
+
+	commands []sandbox.Command
 }
 
 func (p *actorProcess) Limit(l sandbox.Limits) error {

@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"tenement/sandbox"
@@ -33,6 +34,7 @@ type process interface {
 	Release() error
 	Record() sandbox.Record
 	Limit(sandbox.Limits) error
+	Exec(c sandbox.Command, exited func(sandbox.Status)) (signal func(syscall.Signal) error, err error)
 }
 
 // engine is the real launcher.

@@ -117,6 +117,11 @@ type (
 		sealed
 		done chan error
 	}
+	// execute: somebody who is inside wants to run a command.
+	execute struct {
+		sealed
+		answer chan entered
+	}
 	// reconfigured: the service has new terms; process: a process has to be
 	// made anew to follow them.
 	reconfigured struct {
@@ -294,6 +299,7 @@ func (m *order) lost() {
 }
 
 func (m *forward) lost()   { lose(m.m) }
+func (m *execute) lost()   { m.answer <- entered{} }
 func (m *relimited) lost() { reply(m.done, lostRefusal()) }
 func (m *bury) lost()      { reply(m.done, lostRefusal()) }
 func (m *shutdown) lost()  { reply(m.nobody, lostRefusal()) }

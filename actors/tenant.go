@@ -82,6 +82,8 @@ func (t *tenant) Receive(ctx actor.Context) {
 		t.reconfigured(m)
 	case *relimited:
 		reply(m.done, t.relimit())
+	case *execute:
+		m.answer <- entered{t.life().process, t.life().spec.Env}
 	case *due:
 		t.due(m)
 	}

@@ -8,6 +8,7 @@ import (
 	"tenement/actors/journal"
 	"tenement/actors/ledger"
 	"tenement/conf"
+	"tenement/sandbox"
 )
 
 // Host is what the edge asks of the supervision tree; *actors.Host is one.
@@ -60,7 +61,8 @@ type Manages interface {
 	Override(ctx context.Context, name conf.Instance, o actors.Overrides) (actors.Overridden, error) // *actors.OverrideError: the caller's fault
 	Env(name conf.Instance) ([]actors.Variable, error)                                               // sorted by name, without values of secrets
 	Limits(name conf.Instance) (own, all conf.Limits, err error)
-	Provision(ctx context.Context, list []actors.Provision) ([]actors.Overridden, error) // *actors.EntryError: nothing is changed
+	Provision(ctx context.Context, list []actors.Provision) ([]actors.Overridden, error)      // *actors.EntryError: nothing is changed
+	Exec(ctx context.Context, name conf.Instance, x actors.Execution) (sandbox.Status, error) // returns when the command has ended
 	Import(ctx context.Context, services []string, names []conf.Instance) (actors.Imported, error)
 	Deploy(ctx context.Context, name conf.Instance, weight int, patience time.Duration) (actors.Info, error) // weighted once it is healthy
 	Route(ctx context.Context, from, to conf.Instance) error                                                 // of one service

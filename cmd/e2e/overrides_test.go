@@ -184,3 +184,47 @@ func TestImport_DirectoriesThatLieThereBecomeTenants(t *testing.T) {
 	}
 	d.want(200, "web", "older", "/")
 }
+
+func TestExec_ACommandRunsInTheTenantsEnclosure(t *testing.T) {
+	atBothLevels(t, func(t *testing.T, web func(string) string) {
+		requireRoot(t, "a namespace needs it")
+		d := launch(t, setup{services: web("listen = \"unix\"\nenv = {PLAN = \"free\"}")})
+		d.want(200, "web", "one", "/")
+		d.must("stop", "web:one")
+		d.must("env", "web:one", "PLAN=gold")
+		if _, errs, code := d.ten("exec", "--no-wake", "web:one", "--", "true"); code != 1 || !strings.Contains(errs, "web:one is asleep") {
+			t.Errorf("exit %d: %s", code, errs)
+		}
+		d.stdin = strings.NewReader("typed\n")
+		out, errs, code := d.ten("exec", "web:one", "--", "sh", "-c", `read word; echo $word $PLAN $TENEMENT_ID; echo kept > "$DATA_DIR"/by-exec; echo bad >&2; exit 7`)
+		d.stdin = nil
+		if out != "typed gold one\n" || errs != "bad\n" || code != 7 {
+			t.Errorf("exit %d: %q, %q", code, out, errs)
+		}
+		if got := d.tenantFile("web", "one", "by-exec"); got != "kept\n" {
+			t.Errorf("in its directory: %q", got)
+		}
+		if s := d.instances()["web:one"].State; s != "running" {
+			t.Errorf("it was not woken: %s", s)
+		}
+		app := d.must("exec", "web:one", "--", "sh", "-c", "cat /proc/self/mountinfo | wc -l; readlink /proc/self/ns/net /proc/self/ns/pid; id -u; grep -E 'NoNewPrivs|Seccomp:|CapBnd' /proc/self/status")
+		pid := d.instances()["web:one"].Pid
+		for _, ns := range []string{"net", "pid"} {
+			if link, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, ns)); err != nil || !strings.Contains(app, link) {
+				t.Errorf("not in the app's %s: %s (%v)", link, app, err)
+			}
+		}
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(status)) {
+			if (strings.HasPrefix(line, "NoNewPrivs") || strings.HasPrefix(line, "Seccomp:") || strings.HasPrefix(line, "CapBnd")) && !strings.Contains(app, line) {
+				t.Errorf("the app has %q, the command:\n%s", line, app)
+			}
+		}
+		if _, errs, code := d.ten("exec", "web:one", "--", "no-such-program"); code != 1 || !strings.Contains(errs, "no-such-program") {
+			t.Errorf("exit %d: %s", code, errs)
+		}
+	})
+}

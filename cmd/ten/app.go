@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -56,6 +57,10 @@ func (a *app) runContext(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitOK
 	}
+	var exit *exitError
+	if errors.As(err, &exit) {
+		return exit.code
+	}
 	for line := range strings.Lines("Error: " + err.Error() + "\n") {
 		line = strings.ReplaceAll(line, "\t", "  ") // cobra's suggestions
 		fmt.Fprintln(a.err, journal.Printable(strings.TrimSuffix(line, "\n")))
@@ -101,7 +106,7 @@ S:I below is SERVICE:ID, one tenant: notes:alice.`,
 	for group, verbs := range map[string][]*cobra.Command{
 		groupDaemon: {a.serveCmd(), a.demoCmd(), a.initCmd(), a.checkCmd(), a.doctorCmd(), a.configCmd(), a.tokenGenCmd(), a.tokenCmd(), a.reloadCmd(), a.versionCmd(), a.installCmd(), a.uninstallCmd(), a.caddyCmd(), a.backupCmd(), a.restoreCmd()},
 		groupTenants: {a.spawnCmd(), a.stopCmd(), a.restartCmd(), a.holdCmd(), a.unholdCmd(), a.registerCmd(), a.forgetCmd(),
-			a.provisionCmd(), a.importCmd(), a.envCmd(), a.limitsCmd(),
+			a.provisionCmd(), a.importCmd(), a.envCmd(), a.limitsCmd(), a.execCmd(),
 			a.psCmd(), a.healthCmd(), a.weightCmd(), a.deployCmd(), a.routeCmd(), a.domainCmd(), a.logsCmd(), a.eventsCmd(), a.whyCmd()},
 	} {
 		for _, verb := range verbs {
