@@ -21,6 +21,7 @@ type Cell struct {
 	record  atomic.Pointer[ledger.Tenant] // as the registry has it; stored by the service only
 	view    atomic.Pointer[view]          // what others may see; nil = nothing ever happened
 	made    atomic.Pointer[string]        // the release that its process is made of; nil without one
+	limited atomic.Pointer[limited]       // what config gave last, for a tenant with limits of its own
 	exit    atomic.Pointer[exitNews]      // how the newest process ended; stored by the engine's loop
 	life    *life                         // the actor's; nil until it has one
 }

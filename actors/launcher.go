@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"tenement/sandbox"
@@ -34,6 +35,8 @@ type process interface {
 	Release() error
 	Record() sandbox.Record
 	Usage() sandbox.Usage
+	Limit(sandbox.Limits) error
+	Exec(c sandbox.Command, exited func(sandbox.Status)) (signal func(syscall.Signal) error, err error)
 }
 
 // engine is the real launcher.

@@ -3,9 +3,6 @@ package actors
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"tenement/actors/ledger"
@@ -92,18 +89,11 @@ func (h *Host) adoptDirectories() ([]ledger.Tenant, error) {
 	var tenants []ledger.Tenant
 	var changes []ledger.Change
 	for service := range *h.services.Load() {
-		entries, err := os.ReadDir(filepath.Join(h.o.DataDir, service))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
+		names, _, err := h.directories(service)
 		if err != nil {
-			return nil, fmt.Errorf("cannot look for tenants: %w", err)
+			return nil, err
 		}
-		for _, e := range entries {
-			name, err := conf.NewInstance(service, e.Name())
-			if err != nil || !e.IsDir() || name.ID != e.Name() {
-				continue
-			}
+		for _, name := range names {
 			uid, err := h.book.store.UID(name, h.Config().Settings.UIDBase)
 			if err != nil {
 				return nil, err

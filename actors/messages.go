@@ -114,6 +114,16 @@ type (
 		took  time.Duration
 		err   error
 	}
+	// relimited: the tenant's own limits are others.
+	relimited struct {
+		sealed
+		done chan error
+	}
+	// execute: somebody who is inside wants to run a command.
+	execute struct {
+		sealed
+		answer chan entered
+	}
 	// reconfigured: the service has new terms; process: a process has to be
 	// made anew to follow them.
 	reconfigured struct {
@@ -343,3 +353,5 @@ func (m *reload) lost()     { reply(m.done, lostRefusal()) }
 func (m *edit) lost()       { m.applied(lostRefusal()) }
 func (m *commit) lost()     { m.done(lostRefusal()) }
 func (m *accountAsk) lost() { reply(m.stored, lostRefusal()) }
+func (m *execute) lost()    { m.answer <- entered{} }
+func (m *relimited) lost()  { reply(m.done, lostRefusal()) }

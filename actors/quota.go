@@ -54,13 +54,7 @@ func (t *tenant) limitStorage() error {
 	l, config, dir := t.life(), t.cell.config(), t.h.instanceDir(t.cell.name)
 	ctx, cancel := context.WithTimeout(context.Background(), measureTime)
 	defer cancel()
-	err := storage.Limit(ctx, dir, t.cell.record.Load().UID, quotaOf(config))
-	if err != nil && !errors.Is(err, storage.ErrNoQuota) {
-		t.log().Warn().Err(err).Msg("a tenant's quota is not enforced by the file system")
-	}
-	// Without an enclosure a tenant of root's is root, who may always write; in
-	// gVisor it is another process that writes.
-	l.hoard.enforced = err == nil && config.StorageQuotaMB > 0 && config.Isolation == conf.IsolationNamespace
+	t.imposeQuota(ctx)
 	if !l.hoard.full || !t.stopsWhenFull() {
 		return nil
 	}
@@ -74,6 +68,18 @@ func (t *tenant) limitStorage() error {
 		return mendError{fmt.Errorf("cannot start %s: quota: %s: remove some of it from %s, or raise the quota", t.cell.name, t.holds(), dir)}
 	}
 	return nil
+}
+
+// imposeQuota has the file system refuse what is beyond the quota, where it can.
+func (t *tenant) imposeQuota(ctx context.Context) {
+	config := t.cell.config()
+	err := storage.Limit(ctx, t.h.instanceDir(t.cell.name), t.cell.record.Load().UID, quotaOf(config))
+	if err != nil && !errors.Is(err, storage.ErrNoQuota) {
+		t.log().Warn().Err(err).Msg("a tenant's quota is not enforced by the file system")
+	}
+	// Without an enclosure a tenant of root's is root, who may always write; in
+	// gVisor it is another process that writes.
+	t.life().hoard.enforced = err == nil && config.StorageQuotaMB > 0 && config.Isolation == conf.IsolationNamespace
 }
 
 func (t *tenant) stopsWhenFull() bool {

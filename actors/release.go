@@ -20,13 +20,14 @@ func (c *Cell) release() string {
 }
 
 // config is the configuration that the tenant runs by: its service's, as its
-// release has it. A release that the file has no more leaves the service's own.
+// release has it, with limits of the tenant's own. A release that the file has no
+// more leaves the service's own.
 func (c *Cell) config() *conf.Service {
 	service := c.service.config()
 	if release, ok := service.At(c.release()); ok {
-		return release
+		service = release
 	}
-	return service
+	return c.withLimits(service)
 }
 
 // madeOf is the configuration of a start, which needs the release itself.
@@ -37,7 +38,7 @@ func (c *Cell) madeOf() (*conf.Service, error) {
 		return nil, mendError{fmt.Errorf("its release %s is not in the configuration: add [service.%s.release.%s], or move it: ten rollout %s --to %s",
 			name, c.name.Service, name, c.name.Service, conf.BaseRelease)}
 	}
-	return config, nil
+	return c.withLimits(config), nil
 }
 
 // takeRelease settles which release the process that begins is made of.

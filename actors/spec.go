@@ -72,7 +72,7 @@ func (h *Host) specOf(c *Cell, gen uint64) (sandbox.Spec, error) {
 		return sandbox.Spec{}, fmt.Errorf("cannot start %s: %w", c.name, err)
 	}
 	spec.Secrets = secrets
-	spec.Env = environment(config, c, spec, dir, secretPlaces(spec.RunDir, secrets), secretEnv, filled.Env)
+	spec.Env = environment(config, c, spec, dir, secretPlaces(spec.RunDir, secrets), secretEnv, filled.Env, c.record.Load().Env, c.record.Load().Secrets)
 	return spec, nil
 }
 
@@ -84,7 +84,8 @@ func (h *Host) port(network sandbox.Network) (int, error) {
 }
 
 // environment is all that a tenant sees of ours: what the contract promises,
-// what the service passes through, and what it sets, the later winning.
+// what the service passes through, what it sets, and what the tenant has of its
+// own, the later winning.
 func environment(config *conf.Service, c *Cell, spec sandbox.Spec, dir string, own ...map[string]string) []string {
 	env := map[string]string{
 		"DATA_DIR":         dir,

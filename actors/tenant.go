@@ -81,6 +81,10 @@ func (t *tenant) Receive(ctx actor.Context) {
 		t.about(m.gen, Running, func() { t.measured(m) })
 	case *reconfigured:
 		t.reconfigured(m)
+	case *relimited:
+		reply(m.done, t.relimit())
+	case *execute:
+		m.answer <- entered{t.life().process, t.life().spec.Env}
 	case *due:
 		t.due(m)
 	}

@@ -150,6 +150,8 @@ func refusep(status int, format string, args ...any) *Reply {
 func (a *API) failed(what string, err error) Reply {
 	var refusal *actors.Refusal
 	switch {
+	case errors.As(err, new(*actors.OverrideError)), errors.As(err, new(*actors.EntryError)):
+		return refuse(http.StatusBadRequest, "%s: %v", what, err)
 	case errors.Is(err, actors.ErrUnknownService):
 		return refuse(http.StatusNotFound, "%s: %v: `ten config` lists the services", what, err)
 	case errors.Is(err, actors.ErrUnknownToken):

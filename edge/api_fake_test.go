@@ -36,6 +36,8 @@ type apiHost struct {
 	logs    *journal.Journal
 	done    []string
 	fail    error
+
+	overridden actors.Overridden // what becomes of changes of tenants' own settings
 }
 
 func apiName(s string) conf.Instance {

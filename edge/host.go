@@ -59,6 +59,12 @@ type Manages interface {
 	Register(ctx context.Context, names []conf.Instance) (added int, err error)
 	Forget(ctx context.Context, name conf.Instance, deleteData bool) error
 	SetWeight(ctx context.Context, name conf.Instance, weight int) error
+	Override(ctx context.Context, name conf.Instance, o actors.Overrides) (actors.Overridden, error) // *actors.OverrideError: the caller's fault
+	Env(name conf.Instance) ([]actors.Variable, error)                                               // sorted by name, without values of secrets
+	Limits(name conf.Instance) (own, all conf.Limits, err error)
+	Provision(ctx context.Context, list []actors.Provision) ([]actors.Overridden, error)      // *actors.EntryError: nothing is changed
+	Exec(ctx context.Context, name conf.Instance, x actors.Execution) (sandbox.Status, error) // returns when the command has ended
+	Import(ctx context.Context, services []string, names []conf.Instance) (actors.Imported, error)
 	Deploy(ctx context.Context, name conf.Instance, weight int, patience time.Duration) (actors.Info, error) // weighted once it is healthy
 	Rollout(ctx context.Context, o actors.RolloutOrder) (actors.RolloutInfo, error)                          // begun; the daemon sees it through
 	AbortRollout(service string) (actors.RolloutInfo, error)

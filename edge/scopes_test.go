@@ -69,9 +69,17 @@ func naming(r Route, name string) (target, body string, names bool) {
 	}
 	fields := map[string]any{}
 	var whose, which bool // a tenant's service is among them, its id
-	for i := range reflect.TypeOf(r.Request).NumField() {
-		field, _, _ := strings.Cut(reflect.TypeOf(r.Request).Field(i).Tag.Get("json"), ",")
+	shape := reflect.TypeOf(r.Request)
+	list := shape.Kind() == reflect.Slice
+	if list {
+		shape = shape.Elem()
+	}
+	for i := range shape.NumField() {
+		field, _, _ := strings.Cut(shape.Field(i).Tag.Get("json"), ",")
 		switch field {
+		case "instance":
+			fields[field] = name
+			whose, which = true, true
 		case "process":
 			fields[field] = service
 			whose = true
@@ -84,7 +92,11 @@ func naming(r Route, name string) (target, body string, names bool) {
 			fields[field] = "new.org"
 		}
 	}
-	text, err := json.Marshal(fields)
+	var whole any = fields
+	if list {
+		whole = []any{fields}
+	}
+	text, err := json.Marshal(whole)
 	if err != nil {
 		panic(err)
 	}

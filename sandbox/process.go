@@ -36,6 +36,9 @@ type Process struct {
 	status    Status
 	endpoint  Endpoint // set by Ready
 
+	limiting sync.Mutex // held for all of a Limit
+	limits   Limits     // those that the process has by now
+
 	releasing sync.Mutex // held for all of a Release
 	released  bool
 }
@@ -51,7 +54,7 @@ func newProcess(e *Engine, s Spec, ev Events) *Process {
 		ev.Exited = func(Status) {}
 	}
 	return &Process{
-		engine: e, events: ev, spec: s, pidfd: -1, done: make(chan struct{}),
+		engine: e, events: ev, spec: s, limits: s.Limits, pidfd: -1, done: make(chan struct{}),
 		outputs: [2]output{{stream: Stdout, fd: -1}, {stream: Stderr, fd: -1}}, oom: oomWatch{fd: -1},
 	}
 }

@@ -23,15 +23,21 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // put stores value under key.
 func put(b *bolt.Bucket, key []byte, value any) error {
-	text, err := json.Marshal(value)
+	text, err := encode(value)
 	if err != nil {
 		return err
 	}
-	if len(text) > maxRecord {
-		return fmt.Errorf("its record is %d bytes long, at most %d fit", len(text), maxRecord)
-	}
 	record := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(text)), sum(key, text))
 	return b.Put(key, append(record, text...))
+}
+
+// encode is a record's JSON.
+func encode(value any) ([]byte, error) {
+	text, err := json.Marshal(value)
+	if err == nil && len(text) > maxRecord {
+		err = fmt.Errorf("its record is %d bytes long, at most %d fit", len(text), maxRecord)
+	}
+	return text, err
 }
 
 // get reads the record under key into value; false when there is none.

@@ -20,6 +20,8 @@ type Tenant struct {
 	Former   string            `json:"former,omitempty"`   // the release before its newest rollout
 	Rollout  uint64            `json:"rollout,omitempty"`  // number of the rollout that moved it; 0 = none
 	Env      map[string]string `json:"env,omitempty"`      // overrides of the service's; nil = none
+	Secrets  map[string]string `json:"secrets,omitempty"`  // like Env, and never shown
+	Limits   conf.Limits       `json:"limits,omitempty"`   // in place of the service's; nil = none
 	Created  time.Time         `json:"created,omitzero"`
 }
 
@@ -39,10 +41,22 @@ func (t Tenant) check() error {
 			return fmt.Errorf("its release %q is not UTF-8", release)
 		}
 	}
-	for name, value := range t.Env { // JSON would change such bytes silently
-		if !utf8.ValidString(name) || !utf8.ValidString(value) {
-			return fmt.Errorf("its environment variable %q is not UTF-8", name)
+	for _, variables := range []map[string]string{t.Env, t.Secrets} {
+		for name, value := range variables { // JSON would change such bytes silently
+			if !utf8.ValidString(name) || !utf8.ValidString(value) {
+				return fmt.Errorf("its environment variable %q is not UTF-8", name)
+			}
 		}
 	}
 	return nil
+}
+
+// Fits refuses a record that the registry would not store, before others' changes
+// are in one transaction with it.
+func (t Tenant) Fits() error {
+	if err := t.check(); err != nil {
+		return err
+	}
+	_, err := encode(t)
+	return err
 }

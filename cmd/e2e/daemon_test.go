@@ -45,6 +45,7 @@ type daemon struct {
 	cmd     *exec.Cmd
 	exited  chan struct{}
 	output  *output
+	stdin   io.Reader // of the verbs; nil = empty
 	client  *http.Client
 	control *http.Client
 	cgroups map[string]bool // of its tenants, seen on the way
@@ -353,7 +354,7 @@ func (d *daemon) ten(args ...string) (stdout, stderr string, code int) {
 	cmd.Dir = cmp.Or(d.cwd, d.dir)
 	cmd.Env = append(os.Environ(), "TENEMENT_CONFIG="+d.config)
 	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = d.stdin, &out, &errs
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,6 +27,7 @@ const (
 // app is one run of ten: the world it may touch and its global flags. Tests
 // make one with a world of their own.
 type app struct {
+	in       io.Reader
 	out, err io.Writer
 	env      func(string) string
 	host     func(actors.Options) (host, error) // the tree that serve runs
@@ -44,7 +46,7 @@ type globals struct {
 
 func newApp() *app {
 	return &app{
-		out: os.Stdout, err: os.Stderr, env: os.Getenv, host: newHost, execute: runProgram,
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, host: newHost, execute: runProgram,
 		terminal: func() (*terminal, error) { return openTerminal(os.Stdin, os.Stdout) },
 	}
 }
@@ -58,6 +60,10 @@ func (a *app) runContext(ctx context.Context, args []string) int {
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
+	}
+	var exit *exitError
+	if errors.As(err, &exit) {
+		return exit.code
 	}
 	for line := range strings.Lines("Error: " + err.Error() + "\n") {
 		line = strings.ReplaceAll(line, "\t", "  ") // cobra's suggestions
@@ -104,6 +110,7 @@ S:I below is SERVICE:ID, one tenant: notes:alice.`,
 	for group, verbs := range map[string][]*cobra.Command{
 		groupDaemon: {a.serveCmd(), a.demoCmd(), a.initCmd(), a.checkCmd(), a.doctorCmd(), a.configCmd(), a.tokenGenCmd(), a.tokenCmd(), a.reloadCmd(), a.versionCmd(), a.installCmd(), a.uninstallCmd(), a.caddyCmd(), a.backupCmd(), a.restoreCmd()},
 		groupTenants: {a.spawnCmd(), a.stopCmd(), a.restartCmd(), a.holdCmd(), a.unholdCmd(), a.registerCmd(), a.forgetCmd(),
+			a.provisionCmd(), a.importCmd(), a.envCmd(), a.limitsCmd(), a.execCmd(),
 			a.psCmd(), a.healthCmd(), a.weightCmd(), a.deployCmd(), a.routeCmd(), a.rolloutCmd(), a.domainCmd(), a.logsCmd(), a.eventsCmd(), a.whyCmd(), a.usageCmd(), a.topCmd()},
 	} {
 		for _, verb := range verbs {

@@ -52,6 +52,9 @@ type daemon struct {
 	failed chan error                   // a listener that ended by itself
 
 	manager *manager // nil = nobody
+
+	commands net.Listener     // who wants to run one in a tenant's enclosure
+	execs    *edge.ExecServer // nil until it serves
 }
 
 // startDaemon takes the data directory, binds every listener and only then makes
@@ -88,15 +91,19 @@ func (a *app) startDaemon(o daemonOptions) (_ *daemon, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.build(a, o); err != nil {
+	if d.commands, err = edge.ListenControl(filepath.Join(o.place.runDir, execName)); err == nil {
+		err = d.build(a, o)
+	}
+	if err != nil {
 		control.Close()
+		d.stopExec()
 		return nil, err
 	}
 	d.url = serverURL(o.domain, public)
 	if err := d.lock.write(d.url); err != nil {
 		o.log.Warn().Err(err).Msg("cannot say in the lock file where this daemon answers")
 	}
-	d.failed = make(chan error, len(public.all())+2) // each can send its end though nobody hears it
+	d.failed = make(chan error, len(public.all())+3) // each can send its end though nobody hears it
 	d.beginTLS(public)
 	d.serve(public, control)
 	return d, nil
@@ -165,6 +172,7 @@ func (d *daemon) serve(public *listeners, control net.Listener) {
 		go func() { d.failed <- d.server.ServeRedirect(l, d.tls, public.httpsPort()) }()
 	}
 	go func() { d.failed <- d.server.ServeControl(control) }()
+	d.serveExec()
 }
 
 // wait runs until ctx ends, a signal comes, or a part of the daemon ends by
@@ -200,6 +208,7 @@ func (d *daemon) wait(ctx context.Context, sigs <-chan os.Signal) error {
 // gives the data directory back. When ctx ends it kills instead of asking.
 func (d *daemon) stop(ctx context.Context) error {
 	d.manager.stop()
+	d.stopExec()
 	drain, cancel := context.WithTimeout(ctx, drainTime)
 	defer cancel()
 	if err := d.server.Shutdown(drain); err != nil && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {

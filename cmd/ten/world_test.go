@@ -44,6 +44,8 @@ type fakeHost struct {
 	hang    bool // Shutdown waits for its context
 
 	stubborn bool // hold and unhold have no effect
+
+	overridden actors.Overridden // what becomes of changes of tenants' own settings
 }
 
 func newFakeHost(t *testing.T) *fakeHost {
@@ -352,6 +354,7 @@ type world struct {
 	url  string // of the daemon, when one runs
 
 	system fakeSystem // what install has systemd do
+	stdin  string     // what the next command line reads
 }
 
 const worldConfig = `
@@ -401,7 +404,7 @@ func (w *world) app() (a *app, out, err *buffer) {
 		return w.host, nil
 	}
 	return &app{
-		out: out, err: err, env: func(k string) string { return w.env[k] }, host: host, sysroot: w.dir, execute: w.system.run,
+		in: strings.NewReader(w.stdin), out: out, err: err, env: func(k string) string { return w.env[k] }, host: host, sysroot: w.dir, execute: w.system.run,
 		terminal: func() (*terminal, error) { return nil, errNoTerminal },
 	}, out, err
 }
