@@ -155,7 +155,7 @@ restarting() {
 	[ "$(main)" = "$before" ] || fail "the watchdog ended a healthy daemon"
 	kill -STOP "$before"
 	until_true 60 sh -c "[ \$(systemctl show -P MainPID tenement) != $before ] && systemctl is-active -q tenement"
-	journalctl -u tenement --no-pager | grep -q 'Watchdog timeout'
+	[ "$(journalctl -u tenement --no-pager | grep -c 'Watchdog timeout')" -ge 1 ]
 	rm -r /etc/systemd/system/tenement.service.d
 	systemctl daemon-reload
 	systemctl restart tenement
@@ -177,7 +177,7 @@ reloading() {
 	systemctl reload tenement
 	ten register host:one
 	[ "$(ask one.host.app.test /of-the-host)" = 503 ] || fail "a tenant at process runs in the enclosed unit"
-	ten why host:one | grep -q 'promises the host' || fail "$(ten why host:one)"
+	[ "$(ten why host:one | grep -c 'promises the host')" = 1 ] || fail "$(ten why host:one)"
 	ten install -d app.test | tee /root/chosen
 	grep -q "with the host's view, as root" /root/chosen
 	grep -q 'Note: tenants of host run as root' /root/chosen

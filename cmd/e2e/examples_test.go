@@ -24,7 +24,7 @@ type example struct {
 
 var examples = map[string]example{
 	"python":     {needs: []string{"gunicorn"}, modules: []string{"flask"}, use: takesNotes},
-	"fastapi":    {needs: []string{"uvicorn"}, modules: []string{"fastapi"}, use: takesNotes},
+	"fastapi":    {needs: []string{"python3"}, modules: []string{"fastapi", "uvicorn"}, use: takesNotes},
 	"node":       {needs: []string{"node"}, use: takesNotes},
 	"go":         {build: []string{"go", "build", "-o", "notes", "main.go"}, use: takesNotes},
 	"php":        {needs: []string{"php"}, use: takesNotes},
