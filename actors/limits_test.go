@@ -81,7 +81,7 @@ func TestLimits_OneThatIsHitIsToldWhereverItsStateIs(t *testing.T) {
 			}
 		}
 		for _, o := range h.Events() {
-			if o.Event == EventLimit && o.From == Running && o.To == Running && strings.HasPrefix(o.Reason, "pids: ") {
+			if o.Event == EventLimit && o.From == Running && o.To == Running && o.Limit == "pids" && strings.HasPrefix(o.Reason, "pids: ") {
 				told += 10
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -26,7 +27,8 @@ type news struct {
 // out of memory are told of, signed, though the receiver is down at first.
 func TestWebhook_TellsOfWhatGoesWrong(t *testing.T) {
 	t.Parallel()
-	got, tries := make(chan news, 20), 0
+	got := make(chan news, 20)
+	var tries atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		mac := hmac.New(sha256.New, []byte("the key"))
@@ -34,7 +36,7 @@ func TestWebhook_TellsOfWhatGoesWrong(t *testing.T) {
 		if want := "sha256=" + hex.EncodeToString(mac.Sum(nil)); err != nil || r.Header.Get("X-Tenement-Signature") != want {
 			t.Errorf("signed %q, want %q, %v", r.Header.Get("X-Tenement-Signature"), want, err)
 		}
-		if tries++; tries == 1 { // one at a time: the news come in order
+		if tries.Add(1) == 1 {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
