@@ -3,14 +3,18 @@ package edge
 import (
 	"net/http"
 	"regexp"
+	"regexp/syntax"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// maxGrep bounds an expression, in bytes. Go's take time in proportion to the
-// text, whatever a stranger writes into them.
-const maxGrep = 1000
+// An expression takes time in proportion to the text and to the steps it is
+// compiled to, whatever a stranger writes into it: both it and they are bounded.
+const (
+	maxGrep      = 1000 // bytes
+	maxGrepSteps = 500
+)
 
 // queryRegexp reads the expression that lines are to match; nil when there is none.
 func queryRegexp(r *apiRequest) (*regexp.Regexp, *Reply) {
@@ -24,6 +28,11 @@ func queryRegexp(r *apiRequest) (*regexp.Regexp, *Reply) {
 	match, err := regexp.Compile(text)
 	if err != nil {
 		return nil, refusep(http.StatusBadRequest, "grep=%s: %v (RE2 syntax is expected)", clipText(text), err)
+	}
+	if tree, err := syntax.Parse(text, syntax.Perl); err == nil {
+		if steps, err := syntax.Compile(tree.Simplify()); err == nil && len(steps.Inst) > maxGrepSteps {
+			return nil, refusep(http.StatusBadRequest, "grep=%s: it is too complex: %d steps, at most %d are taken", clipText(text), len(steps.Inst), maxGrepSteps)
+		}
 	}
 	return match, nil
 }

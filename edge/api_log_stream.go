@@ -19,7 +19,7 @@ func (a *API) logStream(_ context.Context, r *apiRequest) Reply {
 // follow is a stream of the lines that the filter lets through.
 func (f logFilter) follow(a *API) sse[journal.Entry] {
 	return sse[journal.Entry]{api: a, who: f.who, shape: func(e journal.Entry) any {
-		if !f.lets(e.Name) {
+		if !f.lets(e.Name) || f.match != nil && !f.match.MatchString(e.Message) {
 			return nil
 		}
 		return logJSON(e)
@@ -33,8 +33,10 @@ func (a *API) follow(f logFilter) (lines <-chan journal.Entry, stop func()) {
 	var wg sync.WaitGroup
 	c, done := make(chan journal.Entry, sseBatch), make(chan struct{})
 	var followers []*journal.Follower
+	q := f
+	q.match = nil // the stream's own goroutine matches: whoever writes lines must not wait for an expression
 	for _, service := range a.logServices(f) {
-		follower := a.host.Journal().Follow(f.query(service))
+		follower := a.host.Journal().Follow(q.query(service))
 		followers = append(followers, follower)
 		wg.Go(func() {
 			for entry := range follower.C {

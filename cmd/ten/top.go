@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,7 +21,10 @@ import (
 
 // topEvery is how often the table is drawn anew; the daemon counts no oftener
 // than once a second.
-const topEvery = 2 * time.Second
+const (
+	topEvery    = 2 * time.Second
+	topPatience = 5 * time.Second // with a daemon that does not answer
+)
 
 // Control sequences (ECMA-48, xterm): the other screen, so that the shell's own
 // comes back as it was; the cursor; what is left of a line or of the screen.
@@ -57,6 +62,13 @@ func (c *client) usageNow(ctx context.Context) (now edge.UsageNowJSON, err error
 	return now, err
 }
 
+// lookSoon gives a daemon that hangs up: the keys are to be heard.
+func (c *client) lookSoon(ctx context.Context) (edge.UsageNowJSON, error) {
+	ctx, cancel := context.WithTimeout(ctx, topPatience)
+	defer cancel()
+	return c.usageNow(ctx)
+}
+
 // topOnce looks twice, for rates, and prints one table.
 func (a *app) topOnce(ctx context.Context, c *client) error {
 	first, err := c.usageNow(ctx)
@@ -84,6 +96,8 @@ func (a *app) topLive(ctx context.Context, c *client) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGHUP) // the terminal is to be given back
+	defer stop()
 	fmt.Fprint(a.out, enterScreen)
 	defer func() {
 		fmt.Fprint(a.out, leaveScreen)
@@ -93,7 +107,7 @@ func (a *app) topLive(ctx context.Context, c *client) error {
 	defer tick.Stop()
 	view := topView{server: c.shown}
 	for look := true; ; look = true {
-		if now, err := c.usageNow(ctx); err == nil {
+		if now, err := c.lookSoon(ctx); err == nil {
 			view.take(now)
 		} else if view.trouble = err.Error(); ctx.Err() != nil {
 			return nil
