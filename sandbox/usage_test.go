@@ -20,9 +20,6 @@ func TestUsage_CPUIsWhatTheProcessSaysItBurned(t *testing.T) {
 	eachKind(t, func(t *testing.T, e *Engine) {
 		n := start(t, e, character(t, "burnsCPU"))
 		eventually(t, "the first work to show", func() bool { return n.Usage().CPU > 0 })
-		if n.Usage().Memory == 0 {
-			t.Error("a living process uses no memory")
-		}
 		n.wait()
 		var burned int
 		if _, err := fmt.Sscanf(n.output(Stdout), "burned %d ms", &burned); err != nil {
