@@ -15,6 +15,14 @@ var (
 	ErrUnknownToken = errors.New("unknown token")
 	// ErrStopping: the daemon is shutting down.
 	ErrStopping = errors.New("the daemon is stopping")
+	// ErrUnknownRelease: the service has no such release.
+	ErrUnknownRelease = errors.New("unknown release")
+	// ErrUnfit: the release cannot run on this host.
+	ErrUnfit = errors.New("it cannot run here")
+	// ErrRolloutUnderWay: one rollout of a service at a time.
+	ErrRolloutUnderWay = errors.New("a rollout is under way")
+	// ErrNoRollout: there is none to show or to end.
+	ErrNoRollout = errors.New("no rollout")
 )
 
 // Cause says why a request was not let in.

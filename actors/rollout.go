@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -13,18 +12,6 @@ import (
 
 	"tenement/actors/ledger"
 	"tenement/conf"
-)
-
-// What callers act on.
-var (
-	// ErrUnknownRelease: the service has no such release.
-	ErrUnknownRelease = errors.New("unknown release")
-	// ErrRolloutUnderWay: one rollout of a service at a time.
-	ErrRolloutUnderWay = errors.New("a rollout is under way")
-	// ErrUnfit: the release cannot run on this host.
-	ErrUnfit = errors.New("it cannot run here")
-	// ErrNoRollout: there is none to show or to end.
-	ErrNoRollout = errors.New("no rollout")
 )
 
 // RolloutOrder asks for a rollout.

@@ -63,11 +63,22 @@ var live = map[string][]string{
 // Compare lists in what next differs from old, in the order of the file's keys.
 func Compare(old, next *Config) []Difference {
 	all := compareTables(settingsKeys, &old.Settings, &next.Settings, "settings")
-	names := slices.Concat(slices.Collect(maps.Keys(old.Services)), slices.Collect(maps.Keys(next.Services)))
+	all = append(all, compareAll(old.Services, next.Services, "service")...)
+	if !slices.Equal(old.Instances, next.Instances) {
+		all = append(all, Difference{Table: "instances", Effect: EffectLive})
+	}
+	if !reflect.DeepEqual(old.Routing, next.Routing) {
+		all = append(all, Difference{Table: "routing", Effect: EffectLive})
+	}
+	return all
+}
+
+// compareAll compares services, or the releases of one, name by name.
+func compareAll(old, next map[string]*Service, in string) (all []Difference) {
+	names := slices.Concat(slices.Collect(maps.Keys(old)), slices.Collect(maps.Keys(next)))
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		a, b := old.Services[name], next.Services[name]
-		table := join("service", name)
+		a, b, table := old[name], next[name], join(in, name)
 		switch {
 		case a == nil:
 			all = append(all, Difference{Table: table, Effect: EffectAdded})
@@ -75,14 +86,8 @@ func Compare(old, next *Config) []Difference {
 			all = append(all, Difference{Table: table, Effect: EffectRemoved})
 		default:
 			all = append(all, compareServices(a, b, table)...)
-			all = append(all, compareReleases(a, b, table)...)
+			all = append(all, compareAll(a.Releases, b.Releases, table+".release")...)
 		}
-	}
-	if !slices.Equal(old.Instances, next.Instances) {
-		all = append(all, Difference{Table: "instances", Effect: EffectLive})
-	}
-	if !reflect.DeepEqual(old.Routing, next.Routing) {
-		all = append(all, Difference{Table: "routing", Effect: EffectLive})
 	}
 	return all
 }

@@ -1,7 +1,6 @@
 package conf
 
 import (
-	"maps"
 	"slices"
 	"strings"
 )
@@ -22,7 +21,7 @@ var releaseKeys = []string{
 var layered = []string{"env", "secrets"}
 
 // releases is the key under which they stand; readReleases reads them when the
-// service itself is settled, compareReleases compares them.
+// service itself is settled, compareAll compares them.
 var releases = key[Service]{
 	name:    "release",
 	initial: func(*Service) {},
@@ -139,26 +138,6 @@ func (v value) owns(rest string) bool {
 		after, ok := strings.CutPrefix(rest, "."+f.name)
 		return ok && (after == "" || strings.ContainsAny(after[:1], ".:["))
 	})
-}
-
-// compareReleases lists in what the releases of a service differ.
-func compareReleases(old, next *Service, table string) []Difference {
-	var all []Difference
-	names := slices.Concat(slices.Collect(maps.Keys(old.Releases)), slices.Collect(maps.Keys(next.Releases)))
-	slices.Sort(names)
-	for _, name := range slices.Compact(names) {
-		a, b := old.Releases[name], next.Releases[name]
-		table := join(table+".release", name)
-		switch {
-		case a == nil:
-			all = append(all, Difference{Table: table, Effect: EffectAdded})
-		case b == nil:
-			all = append(all, Difference{Table: table, Effect: EffectRemoved})
-		default:
-			all = append(all, compareServices(a, b, table)...)
-		}
-	}
-	return all
 }
 
 // NeedsProcess reports that a process made by one of two configurations of a

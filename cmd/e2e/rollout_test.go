@@ -182,9 +182,13 @@ func TestHooks_RunAroundTheProcessAndWriteIntoItsLogAtEveryLevel(t *testing.T) {
 }
 
 func meetHooks(t *testing.T, level string) {
-	d := launch(t, setup{services: strings.ReplaceAll(`
+	app := "command = \"CHARACTER serves\"\n"
+	if level != "process" {
+		app = "command = \"/app/character serves\"\nmounts = [[\"APPS\", \"/app\", true]]\n"
+	}
+	d := launch(t, setup{services: strings.NewReplacer("LEVEL", level, "APP\n", app).Replace(`
 [service.web]
-command = "CHARACTER serves"
+APP
 isolation = "LEVEL"
 apex = "none"
 listen = "unix"
@@ -192,12 +196,12 @@ idle_timeout = 600
 before_start = "sh -c 'echo migrating $TENEMENT_ID; echo m >>{instance_dir}/hooks'"
 after_stop = "sh -c 'echo saving {id}; echo s >>{instance_dir}/hooks'"
 [service.ill]
-command = "CHARACTER serves"
+APP
 isolation = "LEVEL"
 idle_timeout = 600
 before_start = "sh -c 'echo no schema >&2; exit 4'"
 restart = "never"
-`, "LEVEL", level)})
+`)})
 	d.must("register", "web:one", "ill:one")
 	d.want(200, "web", "one", "/")
 	d.must("stop", "web:one")
