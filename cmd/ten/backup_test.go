@@ -135,7 +135,7 @@ func TestBackup_ATenantComesBackWithItsRightsTimesAndLinks(t *testing.T) {
 	before, _ := os.Stat(filepath.Join(dir, "deep/er/file"))
 	after, err := os.Stat(other.file("data/notes/bob/deep/er/file"))
 	if err != nil || after.Mode() != before.Mode() || !after.ModTime().Equal(before.ModTime()) {
-		t.Errorf("%v, %v", after, err)
+		t.Errorf("%v, %v; it was %v", after, err, before)
 	}
 	other.wants(1, "", "notes:bob has data already: --replace", "restore", "notes:bob", w.file("alice"))
 	other.write("data/notes/bob/newer", "x")
