@@ -154,6 +154,9 @@ func (p *Process) watchOOM(dir string) error {
 	if err == nil {
 		p.oom.token, err = p.engine.loop.add(event, func(uint64) { p.outOfMemory() })
 	}
+	if err == nil && p.cage.oomKills() > 0 { // before anybody listened: it has been running since the fork
+		p.engine.loop.post(p.outOfMemory)
+	}
 	if err != nil {
 		return fmt.Errorf("cannot watch the memory limit: %w", err)
 	}
@@ -170,9 +173,9 @@ func (p *Process) outOfMemory() {
 	}
 }
 
-// killWithin is how long after the news of an OOM its kill is waited for; it
-// may yet find memory in the last moment.
-const killWithin = time.Second
+// killWithin is how long after the news of an OOM its kill is waited for: it
+// may yet find memory in the last moment, and a busy machine is slow to kill.
+const killWithin = 10 * time.Second
 
 // oomGroup kills the rest of a tree one of whose processes the kernel killed for
 // want of memory: half a tenant is worse than none.

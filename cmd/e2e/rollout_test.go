@@ -43,7 +43,7 @@ func (d *daemon) crew(total, awake int) []string {
 	return ids
 }
 
-// traffic visits tenants, one request after the other each, until stop, which
+// traffic visits tenants, one request after the other each, until stop (three each at least), which
 // reports how many were made and the failures.
 func (d *daemon) traffic(ids []string) (stop func() (made int64, failures []string)) {
 	var made atomic.Int64
@@ -70,6 +70,9 @@ func (d *daemon) traffic(ids []string) (stop func() (made int64, failures []stri
 		})
 	}
 	return func() (int64, []string) {
+		for end := time.Now().Add(time.Minute); made.Load() < 3*int64(len(ids)) && time.Now().Before(end); {
+			time.Sleep(10 * time.Millisecond) // a quick machine has moved them by now
+		}
 		close(over)
 		all.Wait()
 		return made.Load(), failures
