@@ -6,11 +6,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"tenement/conf"
-	"tenement/sandbox"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tenement/conf"
+	"tenement/sandbox"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/rs/zerolog"

@@ -3,13 +3,12 @@ package sandbox
 import (
 	"fmt"
 	"iter"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"os"
 )
 
 // A process that runs into its memory limit is killed with all of its tree, and
