@@ -82,6 +82,13 @@ func (h *apiHost) did(format string, args ...any) error {
 	return nil
 }
 
+// fails makes a host that others ask meanwhile fail from now on.
+func (h *apiHost) fails(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.fail = err
+}
+
 func (h *apiHost) deeds() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -220,7 +220,7 @@ func TestExec_NothingButPipesAndWholeSentencesAreTaken(t *testing.T) {
 	if got := h.deeds(); len(got) > 0 {
 		t.Errorf("the host did %q", got)
 	}
-	h.fail = errors.New("cannot execute cat")
+	h.fails(errors.New("cannot execute cat"))
 	if got := execError(apiName("notes:alice"), actors.ErrUnknownService); !strings.Contains(got, "`ten config` lists the services") {
 		t.Error(got)
 	}

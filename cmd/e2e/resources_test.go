@@ -73,7 +73,7 @@ func cpuTicks(pid int) int {
 func TestResources_NoProcessesLeft(t *testing.T) {
 	t.Parallel()
 	requireRoot(t, "it runs the daemon as another user, for whom RLIMIT_NPROC counts")
-	d := prepare(t, setup{services: control + character("web", "serves", `listen = "unix"`)})
+	d := prepare(t, setup{services: character("control", "has-threads", `listen = "unix"`) + character("web", "serves", `listen = "unix"`)})
 	const uid, most = 54321, 110 // of nobody else, so that the limit counts only ours
 	openTo(t, d, uid)
 	as := []string{"setpriv", fmt.Sprintf("--reuid=%d", uid), fmt.Sprintf("--regid=%d", uid), "--clear-groups"}

@@ -32,6 +32,7 @@ func main() {
 
 var characters = map[string]func(){
 	"serves":       serve,
+	"has-threads":  func() { spareThreads(); serve() },
 	"never-ready":  func() { select {} },
 	"slow-start":   func() { time.Sleep(duration(2)); serve() },
 	"dies-early":   func() { fmt.Println("no database"); os.Exit(7) },
