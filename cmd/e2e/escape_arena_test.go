@@ -279,8 +279,8 @@ func (a *arena) describe() {
 // identity is a pid with the start time that makes it one process.
 func identity(pid int) map[string]any {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	return map[string]any{"Pid": pid, "Start": fields[19]}
+	end := bytes.LastIndexByte(text, ')') + 1
+	return map[string]any{"Pid": pid, "Start": string(text[bytes.IndexByte(text, '('):end]) + strings.Fields(string(text[end:]))[19]}
 }
 
 // cgroupDirs are the directories of a process's own cgroups.

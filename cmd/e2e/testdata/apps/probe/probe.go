@@ -52,7 +52,7 @@ type target struct {
 // process is one of the host's, by its pid there.
 type process struct {
 	Pid   int
-	Start string // field 22 of its stat
+	Start string // fields 2 and 22 of its stat
 }
 
 // same reports whether the pid means that process here, and not one of this

@@ -148,14 +148,15 @@ func errnoError(errno unix.Errno) error {
 	return errno
 }
 
-// startOf gives the start time of a process; "" when it cannot be seen.
+// startOf gives the name and the start time of a process; "" when it cannot be
+// seen. The time alone is not enough: a kernel of the tenant's own counts from its boot.
 func startOf(pid int) string {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return ""
 	}
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	return fields[19]
+	end := bytes.LastIndexByte(text, ')') + 1
+	return string(text[bytes.IndexByte(text, '('):end]) + strings.Fields(string(text[end:]))[19]
 }
 
 // onProc looks at the directory that /proc has for a process of the host.
