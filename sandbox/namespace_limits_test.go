@@ -36,10 +36,11 @@ func TestNamespace_OpenFilesScoreAndCgroupAreTheTenants(t *testing.T) {
 	t.Parallel()
 	l := Limits{OpenFiles: 99, Pids: 64}
 	e := limited(t, l)
-	n, _ := enclosed(t, e, "showsLimits", l)
+	n, _ := enclosed(t, e, "hangs", l)
 	if score, err := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", n.Pid())); string(score) != "500\n" {
 		t.Errorf("its score is %q, %v", score, err)
 	}
+	n, _ = enclosed(t, e, "showsLimits", l)
 	out := n.says("\nend\n") // "pending" is one of the limits
 	for _, want := range []string{"limits: Max open files 99 99 files", "cgroup: 0::/\n"} {
 		if !strings.Contains(out, want) {
