@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -173,6 +174,34 @@ func TestLimits_AnOOMEndsTheWholeTree(t *testing.T) {
 		t.Errorf("the main process: %v", s)
 	}
 	eventually(t, "an empty tree", func() bool { gone, err := empty(n.tree); return gone && err == nil })
+}
+
+// A process runs from its fork on, and may run out of memory before anybody is told.
+func TestLimits_AnOOMBeforeTheWatchIsSeen(t *testing.T) {
+	t.Parallel()
+	l := Limits{MemoryBytes: 64 << 20}
+	n, _ := hog(t, limited(t, l), "hangs", l)
+	dir := n.cage.legacy[memoryController]
+	if dir == "" {
+		return // version 2 has memory.oom.group
+	}
+	told := make(chan struct{})
+	n.engine.loop.post(func() { n.oom.close(n.engine.loop); close(told) })
+	<-told // from here on nobody listens
+	late := character(t, "eatsMemory")
+	eater := exec.Command("/bin/sh", append([]string{"-c", `echo $$ >"$0"; exec "$@"`, filepath.Join(dir, "cgroup.procs")}, late.Argv...)...)
+	eater.Env = late.Env
+	if err := eater.Run(); err == nil || n.cage.oomKills() == 0 {
+		t.Fatalf("it ended with %v, %d OOM kills", err, n.cage.oomKills())
+	}
+	watched := make(chan error, 1)
+	n.engine.loop.post(func() { watched <- n.watchOOM(dir) })
+	if err := <-watched; err != nil {
+		t.Fatal(err)
+	}
+	if s := n.wait(); s.Signal != 9 || s.Hit != LimitMemory {
+		t.Errorf("the other half: %v", s)
+	}
 }
 
 func TestLimits_CPUIsBounded(t *testing.T) {
