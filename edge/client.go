@@ -36,6 +36,7 @@ type client struct {
 	owed  bool   // a head was given out and its request not taken over yet
 	fault *fault // why there is no further head
 
+	sink    sink
 	out     outlet
 	writing deadline
 	swallow bool // the next Write is the server's own
@@ -46,6 +47,7 @@ func newClient(conn net.Conn, crowd *crowd, limits *conf.Clients) *client {
 	c := &client{Conn: conn, crowd: crowd, limits: limits}
 	c.remote = remoteOf(conn)
 	c.in.prepare(conn, limits)
+	c.sink.fit(conn, c.in.raw)
 	return c
 }
 
@@ -131,12 +133,15 @@ func (c *client) Write(p []byte) (int, error) {
 }
 
 // send writes to the client, for as long as it takes enough in WriteTimeout.
-func (c *client) send(p []byte) error {
-	for {
-		if err := c.writing.set(c.Conn.SetWriteDeadline, c.limits.WriteTimeout); err != nil {
+func (c *client) send(p []byte) error { return c.sendFrom(time.Now(), p) }
+
+// sendFrom is send for who knows the time.
+func (c *client) sendFrom(now time.Time, p []byte) error {
+	for ; ; now = time.Now() {
+		if err := c.writing.set(c.Conn.SetWriteDeadline, now, c.limits.WriteTimeout); err != nil {
 			return err
 		}
-		n, err := c.Conn.Write(p)
+		n, err := c.sink.write(p)
 		c.sent += int64(n)
 		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || c.writing.cut.Load() || n < quota(c.limits.MinRate, c.limits.WriteTimeout) {
 			return err
@@ -183,10 +188,10 @@ type deadline struct {
 var past = time.Unix(1, 0)
 
 // set moves the deadline to a time from now; 0 = none.
-func (d *deadline) set(move func(time.Time) error, in time.Duration) error {
+func (d *deadline) set(move func(time.Time) error, now time.Time, in time.Duration) error {
 	var at time.Time
 	if in > 0 {
-		at = time.Now().Add(in)
+		at = now.Add(in)
 		if later := at.Sub(d.at); later >= 0 && later <= in/16 {
 			return nil
 		}

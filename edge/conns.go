@@ -58,6 +58,7 @@ type resting struct {
 type upstream struct {
 	net.Conn
 	tap     tap
+	sink    sink
 	reused  bool
 	reading deadline
 	killed  atomic.Bool // by the watcher, or because the exchange failed
@@ -86,6 +87,7 @@ func (c *conns) enter(x *exchange, patience time.Duration) error {
 	}
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
+	defer func() { x.now = time.Now() }()
 	select {
 	case c.places <- struct{}{}:
 		return nil
@@ -125,13 +127,13 @@ func (c *conns) strain() {
 func (c *conns) keeps() bool { return !c.closed.Load() && c.strained.Load() == 0 }
 
 // rested gives an idle connection that still stands, nil when there is none.
-func (c *conns) rested() *upstream {
+func (c *conns) rested(now time.Time) *upstream {
 	for {
 		r := c.pop()
 		if r == nil {
 			return nil
 		}
-		if c.endpoint.Network == "unix" && time.Since(r.since) < peekAfter || r.u.stands() {
+		if c.endpoint.Network == "unix" && now.Sub(r.since) < peekAfter || r.u.stands() {
 			r.u.reused = true
 			return r.u
 		}
@@ -171,16 +173,17 @@ var answers = readerPool{plenty: 512}
 func newUpstream(conn net.Conn) *upstream {
 	u := &upstream{Conn: conn}
 	u.tap.fit(waitable(conn), conn, &answers, answerBuffer)
+	u.sink.fit(conn, u.tap.raw)
 	return u
 }
 
 // put gives a connection back after an exchange that left it clean.
-func (c *conns) put(u *upstream) {
+func (c *conns) put(u *upstream, now time.Time) {
 	if !c.keeps() || u.killed.Load() {
 		u.Close()
 		return
 	}
-	c.push(&resting{u: u, since: time.Now()})
+	c.push(&resting{u: u, since: now})
 	if !c.keeps() { // changed between the two looks
 		c.drop()
 		return
@@ -292,9 +295,9 @@ func (u *upstream) unread(err error) bool {
 	return err == nil && syscall.Errno(pending) == syscall.EPIPE
 }
 
-// answersIn sets how long the next read may wait; 0 = for ever.
-func (u *upstream) answersIn(d time.Duration) error {
-	return u.reading.set(u.Conn.SetReadDeadline, d)
+// answersIn sets how long from now the next read may wait; 0 = for ever.
+func (u *upstream) answersIn(now time.Time, d time.Duration) error {
+	return u.reading.set(u.Conn.SetReadDeadline, now, d)
 }
 
 // kill closes a connection whose exchange is over before its time, from any

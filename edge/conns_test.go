@@ -39,9 +39,9 @@ func TestConns_TheLastOnePutIsTheFirstOneTaken(t *testing.T) {
 	t.Parallel()
 	c := poolTo(t, echoing(t, "unix"))
 	a, b := dialled(t, c), dialled(t, c)
-	c.put(a)
-	c.put(b)
-	if first, second, third := c.rested(), c.rested(), c.rested(); first != b || second != a || third != nil {
+	c.put(a, time.Now())
+	c.put(b, time.Now())
+	if first, second, third := c.rested(time.Now()), c.rested(time.Now()), c.rested(time.Now()); first != b || second != a || third != nil {
 		t.Error("not last in, first out")
 	}
 	if !a.reused || !b.reused {
@@ -68,7 +68,7 @@ func TestConns_OneThatDiedWhileItRestedIsNotGiven(t *testing.T) {
 				<-done
 				eventually(t, "the end arrives", func() bool { return !u.stands() })
 				c.push(&resting{u: u, since: time.Now().Add(-2 * peekAfter)})
-				if c.rested() != nil {
+				if c.rested(time.Now()) != nil {
 					t.Error("a dead connection was given")
 				}
 				if _, err := u.Write([]byte("x")); err == nil {
@@ -85,8 +85,8 @@ func TestConns_AKilledOneIsNotKept(t *testing.T) {
 	u := dialled(t, c)
 	u.kill()
 	u.kill()
-	c.put(u)
-	if c.rested() != nil {
+	c.put(u, time.Now())
+	if c.rested(time.Now()) != nil {
 		t.Error("a killed connection was kept")
 	}
 }
@@ -96,13 +96,13 @@ func TestConns_CloseClosesWhatIdlesAndWhatComesBack(t *testing.T) {
 	b := echoing(t, "unix")
 	c := poolTo(t, b)
 	idle, busy := dialled(t, c), dialled(t, c)
-	c.put(idle)
+	c.put(idle, time.Now())
 	c.Close()
 	eventually(t, "the idle one is closed", func() bool { return b.alive() == 1 })
 	if _, err := busy.Write([]byte("x")); err != nil {
 		t.Errorf("one in use was closed: %v", err)
 	}
-	c.put(busy)
+	c.put(busy, time.Now())
 	eventually(t, "the other is closed", func() bool { return b.alive() == 0 })
 }
 
@@ -111,8 +111,8 @@ func TestConns_NoneIdlesForLong(t *testing.T) {
 	b := echoing(t, "unix")
 	c := poolTo(t, b)
 	for range 3 {
-		c.put(dialled(t, c))
-		c.put(dialled(t, c))
+		c.put(dialled(t, c), time.Now())
+		c.put(dialled(t, c), time.Now())
 		eventually(t, "what idles is closed", func() bool { return c.idle.Load() == nil && b.alive() == 0 })
 	}
 }
@@ -132,7 +132,7 @@ func TestConns_WhatIsPutDuringASweepIsSweptLater(t *testing.T) {
 	c := poolTo(t, b)
 	old, young := dialled(t, c), dialled(t, c)
 	c.sweeping.Store(true) // the sweep below is the one that is due
-	c.push(&resting{u: newUpstream(closing{old, func() { c.put(young) }}), since: time.Now().Add(-2 * idleTime)})
+	c.push(&resting{u: newUpstream(closing{old, func() { c.put(young, time.Now()) }}), since: time.Now().Add(-2 * idleTime)})
 	c.sweep()
 	if c.idle.Load() == nil {
 		t.Fatal("the one that was put is not there")
@@ -145,14 +145,14 @@ func TestConns_NothingIsKeptWhileANewOneStarves(t *testing.T) {
 	b := echoing(t, "unix")
 	c := poolTo(t, b)
 	idle, busy := dialled(t, c), dialled(t, c)
-	c.put(idle)
+	c.put(idle, time.Now())
 	c.strain()
 	eventually(t, "the idle one is closed", func() bool { return b.alive() == 1 })
-	c.put(busy)
+	c.put(busy, time.Now())
 	eventually(t, "the one that came back is closed", func() bool { return b.alive() == 0 })
 	c.strained.Add(-1)
-	c.put(dialled(t, c))
-	if c.rested() == nil {
+	c.put(dialled(t, c), time.Now())
+	if c.rested(time.Now()) == nil {
 		t.Error("nothing is kept afterwards")
 	}
 }
@@ -165,7 +165,7 @@ func TestConns_OneConnectionHasOneUserAtATime(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 300 {
-				u := c.rested()
+				u := c.rested(time.Now())
 				if u == nil {
 					var err error
 					if u, err = c.dial(context.Background()); err != nil {
@@ -178,7 +178,7 @@ func TestConns_OneConnectionHasOneUserAtATime(t *testing.T) {
 					t.Error("two users at once")
 				}
 				n.(*atomic.Int64).Add(-1)
-				c.put(u)
+				c.put(u, time.Now())
 			}
 		})
 	}

@@ -30,6 +30,7 @@ type exchange struct {
 	base  context.Context // the server's
 	use   *presence       // of what goes on for long; nil: the door is left at the end
 
+	now    time.Time // as of when something was last waited for
 	record visitRecord
 	lanes  int64 // bytes that an upgraded connection has brought
 	woke   bool  // it waited for a wake
@@ -61,7 +62,8 @@ var exchanges = sync.Pool{New: func() any { return &exchange{upload: bodyReader{
 func begin(c *client, w *watcher, t *turns) *exchange {
 	x := exchanges.Get().(*exchange)
 	x.client, x.watcher, x.turns, x.front = c, w, t, &noFront
-	x.record.began = time.Now()
+	x.now = time.Now()
+	x.record.began = x.now
 	if x.timer == nil {
 		x.timer = time.AfterFunc(watchAfter, x.lag)
 	} else {

@@ -41,6 +41,9 @@ func forward(x *exchange, way *actors.Way, m *Metrics) error {
 			return errCrowded
 		}
 	}
+	if x.upload.done {
+		x.turns.give() // requests that go out in a flock find a tenant that is still awake
+	}
 	u, err := ask(x, pool)
 	if err != nil {
 		return err
@@ -48,19 +51,20 @@ func forward(x *exchange, way *actors.Way, m *Metrics) error {
 	if pool.first.Load() || pool.first.Swap(true) {
 		return converse(x, way, pool, u, nil)
 	}
-	asked := time.Now()
-	return converse(x, way, pool, u, func() { m.observe(x.door.Name().Service, phaseFirstByte, time.Since(asked)) })
+	asked := x.now
+	return converse(x, way, pool, u, func() { m.observe(x.door.Name().Service, phaseFirstByte, x.now.Sub(asked)) })
 }
 
 // ask sends the request's head on a connection.
 func ask(x *exchange, pool *conns) (*upstream, error) {
 	for {
-		u := pool.rested()
+		u := pool.rested(x.now)
 		if u == nil {
 			var err error
 			if u, err = pool.dial(x.context(context.Background())); err != nil {
 				return nil, x.undialled(err)
 			}
+			x.now = time.Now()
 		}
 		if !x.attach(u) {
 			return nil, errGone
@@ -89,7 +93,7 @@ func (x *exchange) sendHead(u *upstream) (int, error) {
 	head := buffers.Get().(*[]byte)
 	defer buffers.Put(head)
 	*head = x.request.head((*head)[:0])
-	return u.Write(*head)
+	return u.sink.write(*head)
 }
 
 // undialled tells a tenant that does not listen from one that is busy, and from
@@ -114,7 +118,7 @@ func converse(x *exchange, way *actors.Way, pool *conns, u *upstream, first func
 	var sending *sender
 	if !x.upload.done {
 		sending = startSender(x, u, way.RequestTimeout)
-	} else if err := u.answersIn(way.RequestTimeout); err != nil {
+	} else if err := u.answersIn(x.now, way.RequestTimeout); err != nil {
 		u.kill()
 		return err
 	}
@@ -127,7 +131,7 @@ func converse(x *exchange, way *actors.Way, pool *conns, u *upstream, first func
 		clean = clean && sent && err == nil && u.tap.Buffered() == 0
 		u.tap.drop()
 		if clean && x.keep(u) {
-			pool.put(u)
+			pool.put(u, x.now)
 		} else {
 			u.kill()
 		}
@@ -173,7 +177,7 @@ func (x *exchange) hear(u *upstream, alone bool, first func()) error {
 		}
 		return err
 	}
-	if first != nil {
+	if x.now = time.Now(); first != nil {
 		first()
 	}
 	return x.answer.readFinal(&u.tap, x.method, x.request.upgrade, x.interim)
@@ -242,6 +246,7 @@ func relay(x *exchange, u *upstream) error {
 			b, err = down.append(b)
 		} else {
 			b, err = down.next()
+			x.now = time.Now()
 		}
 		if err != nil {
 			return err // what is in b is not sent: an aborted answer ends anywhere
@@ -293,7 +298,7 @@ func (x *exchange) send(b []byte) error {
 		return nil
 	}
 	x.started = true
-	if err := x.client.send(b); err != nil {
+	if err := x.client.sendFrom(x.now, b); err != nil {
 		x.left.Store(true)
 		return errGone
 	}

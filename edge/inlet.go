@@ -48,7 +48,7 @@ func (in *inlet) await(timeout time.Duration) error {
 	if in.Buffered() > 0 {
 		return nil
 	}
-	if err := in.reading.set(in.conn.SetReadDeadline, timeout); err != nil {
+	if err := in.reading.set(in.conn.SetReadDeadline, time.Now(), timeout); err != nil {
 		return err
 	}
 	return in.tap.await()
@@ -84,7 +84,7 @@ func (in *inlet) wait(try func(uintptr) bool) error {
 	return err
 }
 
-func (in *inlet) pace() error { return in.reading.set(in.conn.SetReadDeadline, in.left) }
+func (in *inlet) pace() error { return in.reading.set(in.conn.SetReadDeadline, time.Now(), in.left) }
 
 // spend counts what a wait brought, and what it took. Time in which the tenant
 // does not take what has come is not the client's.
@@ -114,7 +114,7 @@ func (in *inlet) findHead(limits *conf.Clients) ([]byte, *fault) {
 			return b[:1], tooLong(b)
 		}
 		if !waited { // most heads come in one piece
-			if err := in.reading.set(in.conn.SetReadDeadline, limits.HeaderTimeout); err != nil {
+			if err := in.reading.set(in.conn.SetReadDeadline, time.Now(), limits.HeaderTimeout); err != nil {
 				return b[:min(1, searched)], &fault{400, err.Error()}
 			}
 			waited = true
@@ -197,7 +197,7 @@ func (in *inlet) drain() []byte {
 // setFree lets reads wait for as long as they like.
 func (in *inlet) setFree() error {
 	in.paced = false
-	return in.reading.set(in.conn.SetReadDeadline, 0)
+	return in.reading.set(in.conn.SetReadDeadline, time.Now(), 0)
 }
 
 // cutOff ends a read that waits, and all that come.

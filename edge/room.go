@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -45,7 +46,7 @@ func (c *client) room(l *lent) (int, error) {
 		o.tighten()
 	}
 	for {
-		if err := c.writing.set(c.Conn.SetWriteDeadline, c.limits.WriteTimeout); err != nil {
+		if err := c.writing.set(c.Conn.SetWriteDeadline, time.Now(), c.limits.WriteTimeout); err != nil {
 			return 0, err
 		}
 		err := o.raw.Write(o.ask)

@@ -61,7 +61,7 @@ func (s *sender) await(u *upstream, d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.head {
-		_ = u.answersIn(d) // fails on a closed connection only
+		_ = u.answersIn(time.Now(), d) // fails on a closed connection only
 	}
 }
 
@@ -72,7 +72,7 @@ func (s *sender) answered(u *upstream) error {
 		defer s.mu.Unlock()
 		s.head = true
 	}
-	return u.answersIn(0)
+	return u.answersIn(time.Now(), 0)
 }
 
 // copy frames the body for the tenant, each piece as it comes.

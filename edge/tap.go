@@ -172,21 +172,6 @@ func (s *spout) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func readNow(fd int, p []byte) (int, error) {
-	for {
-		n, err := syscall.Read(fd, p)
-		switch {
-		case err == syscall.EINTR:
-		case err != nil:
-			return 0, err
-		case n == 0:
-			return 0, io.EOF
-		default:
-			return n, nil
-		}
-	}
-}
-
 // smallReader is the size that holds the head of nearly every request.
 const smallReader = 4 << 10
 

@@ -73,6 +73,7 @@ func (v *visitor) visit(x *exchange, r route) *verdict {
 			if way, err = v.wake(x, door); err != nil {
 				return refused(x, err)
 			}
+			x.now = time.Now()
 		}
 		err := v.pass(x, door, way)
 		if !errors.Is(err, errDial) && !errors.Is(err, errUnread) {
