@@ -100,14 +100,43 @@ var rows = []row{
 	{"CPU with 1000 asleep, of one core", "density", "CPU, 1000 asleep", ""},
 	{"start to the first answer with 10 000 asleep", "density", "start to /health, 10000 asleep", ""},
 	{"an awake tenant, beyond its app", "density", "the daemon's memory for each awake tenant", "namespace"},
-	{"requests per CPU-second, 128 B", "edge", "requests per CPU-second, 128 B", ours},
-	{"– by nginx", "edge", "requests per CPU-second, 128 B", nginx},
 	{"1000 awake stopped", "stop", "stop, 1000 awake", "process"},
 	{"binary, stripped", "density", "binary, stripped", ""},
 }
 
-// summary is the README's table, in Markdown.
+// matrix is a table of the README with a column for each contender.
+type matrix struct {
+	suite   string
+	metrics []string
+}
+
+var matrices = []matrix{
+	{"edge", []string{
+		"requests per CPU-second, 128 B", "requests per CPU-second, 10 KB", "requests per CPU-second, 1 MB",
+		"p50 at 8000/s", "p99 at 8000/s", "p99.9 at 8000/s", "RSS of a client, 1000 idle", "RSS of a client, 10000 idle",
+		"p99 among 5000 slow heads", "p99 among 5000 slow bodies", "p99 among 5000 slow readers", "RSS more with 5000 slow readers",
+	}},
+	{"edge-tls", []string{
+		"HTTP/1.1 over TLS, requests per CPU-second, 128 B", "HTTP/1.1 over TLS, requests per CPU-second, 10 KB", "HTTP/2, requests per CPU-second, 128 B", "HTTP/2, requests per CPU-second, 10 KB",
+	}},
+}
+
+// summary is what the README shows, in Markdown.
 func summary(newest map[string]*report) string {
+	var tables []string
+	if t := newestRows(newest); t != "" {
+		tables = append(tables, t)
+	}
+	for _, m := range matrices {
+		if r := newest[m.suite]; r != nil {
+			tables = append(tables, r.matrix(m.metrics)+"\n"+r.origin())
+		}
+	}
+	return strings.Join(tables, "\n")
+}
+
+// newestRows is the table of rows, "" when none of them was measured.
+func newestRows(newest map[string]*report) string {
 	var b strings.Builder
 	b.WriteString("| | median | p99 | bar |\n|---|---|---|---|\n")
 	shown := map[string]bool{}
@@ -126,20 +155,27 @@ func summary(newest map[string]*report) string {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", w.title, one.cell(true), late, bar)
 	}
+	if len(shown) == 0 {
+		return ""
+	}
 	for _, suite := range names() {
 		if shown[suite] {
-			r := newest[suite]
-			fmt.Fprintf(&b, "\n%s: commit %s, %s, %d cores, %s", suite, r.Machine.Commit, r.Machine.CPU, r.Machine.Cores, r.Machine.Kernel)
-			if r.Quick {
-				b.WriteString(", a quick run")
-			}
-			if noisy := r.Noise.warnings(r.Machine.Cores); len(noisy) > 0 {
-				fmt.Fprintf(&b, ", NOISY: %s", strings.Join(noisy, "; "))
-			}
-			b.WriteString(".\n")
+			b.WriteString("\n" + newest[suite].origin())
 		}
 	}
 	return b.String()
+}
+
+// origin says where a report is from.
+func (r *report) origin() string {
+	text := fmt.Sprintf("%s: commit %s, %s, %d cores, %s", r.Suite, r.Machine.Commit, r.Machine.CPU, r.Machine.Cores, r.Machine.Kernel)
+	if r.Quick {
+		text += ", a quick run"
+	}
+	if noisy := r.Noise.warnings(r.Machine.Cores); len(noisy) > 0 {
+		text += ", NOISY: " + strings.Join(noisy, "; ")
+	}
+	return text + ".\n"
 }
 
 // find is a result of a report, which may be nil.

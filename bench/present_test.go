@@ -61,12 +61,31 @@ func TestSummary_ShowsWhatWasMeasured(t *testing.T) {
 	}
 }
 
+func TestSummary_TheEdgeHasAColumnForEachContender(t *testing.T) {
+	t.Parallel()
+	const small = "requests per CPU-second, 128 B"
+	text := summary(map[string]*report{"edge": {Suite: "edge", Machine: machine{Commit: "abc", Cores: 2}, Noise: noise{LoadBefore: "0 0 0"}, Results: []result{
+		{Name: small, Subject: ours, Value: 64000, Unit: "1/s"}, {Name: small, Subject: nginx, Value: 63000, Unit: "1/s"},
+		{Name: "something that the README leaves out", Subject: ours, Value: 1, Unit: "MB"},
+		{Name: small + ": tenement / nginx", Value: 1.016, Low: 1, High: 1.03, Floor: 0.95, Unit: "x"},
+	}}})
+	want := "| | tenement | nginx |\n|---|---|---|\n| " + small + " | 64.0k | 63.0k |\n\n" + small + ": tenement / nginx: 1.02 (1.00 to 1.03), met.\n\nedge: commit abc"
+	if !strings.HasPrefix(text, want) {
+		t.Errorf("%s\nwant\n%s", text, want)
+	}
+}
+
 // Each row of the README's table is a figure that a suite can give.
 func TestRows_NameSuites(t *testing.T) {
 	t.Parallel()
 	for _, w := range rows {
 		if _, err := chosen([]string{w.suite}); err != nil {
 			t.Errorf("%q: %v", w.title, err)
+		}
+	}
+	for _, m := range matrices {
+		if _, err := chosen([]string{m.suite}); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -19,23 +19,37 @@ func printTable(path string) (string, error) {
 
 // Table is the report's figures in Markdown.
 func (r *report) Table() string {
-	var metrics, subjects []string
-	cells := map[[2]string]result{}
+	var metrics []string
 	for _, one := range r.Results {
-		if one.Subject == "" {
-			continue
-		}
-		if !slices.Contains(metrics, one.Name) {
+		if one.Subject != "" && !slices.Contains(metrics, one.Name) {
 			metrics = append(metrics, one.Name)
+		}
+	}
+	return r.matrix(metrics)
+}
+
+// matrix is a table of some metrics, those that were measured, and below it what
+// was compared.
+func (r *report) matrix(metrics []string) string {
+	var subjects []string
+	cells := map[[2]string]result{}
+	measured := map[string]bool{}
+	for _, one := range r.Results {
+		if one.Subject == "" || !slices.Contains(metrics, one.Name) {
+			continue
 		}
 		if !slices.Contains(subjects, one.Subject) {
 			subjects = append(subjects, one.Subject)
 		}
 		cells[[2]string{one.Name, one.Subject}] = one
+		measured[one.Name] = true
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "| | %s |\n|%s\n", strings.Join(subjects, " | "), strings.Repeat("---|", len(subjects)+1))
 	for _, m := range metrics {
+		if !measured[m] {
+			continue
+		}
 		fmt.Fprintf(&b, "| %s |", m)
 		for _, s := range subjects {
 			one, ok := cells[[2]string{m, s}]
@@ -43,16 +57,24 @@ func (r *report) Table() string {
 		}
 		b.WriteString("\n")
 	}
+	b.WriteString("\n" + r.comparisons())
+	return b.String()
+}
+
+// comparisons are the results that are nobody's, a line each.
+func (r *report) comparisons() string {
+	var lines []string
 	for _, one := range r.Results {
-		if one.Subject == "" {
-			fmt.Fprintf(&b, "\n%s: %s (%s to %s)", one.Name, short(float64(one.Value)), short(float64(one.Low)), short(float64(one.High)))
-			if v := one.Verdict(); v != "" {
-				b.WriteString(", " + strings.ToLower(v))
-			}
-			b.WriteString(".")
+		if one.Subject != "" {
+			continue
 		}
+		line := fmt.Sprintf("%s: %s (%s to %s)", one.Name, short(float64(one.Value)), short(float64(one.Low)), short(float64(one.High)))
+		if v := one.Verdict(); v != "" {
+			line += ", " + strings.ToLower(v)
+		}
+		lines = append(lines, line+".")
 	}
-	return b.String() + "\n"
+	return strings.Join(lines, "  \n") + "\n"
 }
 
 // cell is a value with its unit; failures are shown beside it.
