@@ -148,11 +148,11 @@ restarting() {
 	[ "$(pgrep -c -x notes)" = 1 ] || fail "$(pgrep -a -x notes)"
 	step "a daemon that hangs is restarted by the watchdog"
 	mkdir -p /etc/systemd/system/tenement.service.d
-	printf '[Service]\nWatchdogSec=12\nTimeoutAbortSec=1\n' >/etc/systemd/system/tenement.service.d/soon.conf
+	printf '[Service]\nWatchdogSec=8\nTimeoutAbortSec=1\n' >/etc/systemd/system/tenement.service.d/soon.conf
 	systemctl daemon-reload
 	systemctl restart tenement
 	before=$(main)
-	sleep 14
+	sleep 10
 	[ "$(main)" = "$before" ] || fail "the watchdog ended a healthy daemon"
 	kill -STOP "$before"
 	until_true 120 sh -c "[ \$(systemctl show -P MainPID tenement) != $before ] && systemctl is-active -q tenement"

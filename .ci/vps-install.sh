@@ -26,7 +26,7 @@ https=$("$vps" port 443)
 [ "$(outside app.test /)" = 200 ] && grep -q '<title>tenement' "$work/body" || { cat "$work/body"; echo "the dashboard is not reached from outside"; exit 1; }
 token=$("$vps" run ten token-gen | grep -o 'ten_[A-Za-z0-9_-]*')
 [ "$(outside app.test /api/instances)" = 401 ] || { cat "$work/body"; echo "strangers are let in"; exit 1; }
-[ "$(outside app.test /api/instances -H "Authorization: Bearer $token")" = 200 ] && grep -q notes:alice "$work/body" || { cat "$work/body"; echo "a token is of no use from outside"; exit 1; }
+[ "$(outside "app.test" "/api/instances?all=true" -H "Authorization: Bearer $token")" = 200 ] && grep -q notes:alice "$work/body" || { cat "$work/body"; echo "a token is of no use from outside"; exit 1; }
 "$vps" reboot
 guest again
 [ "$(outside alice.notes.app.test /)" = 200 ] || { echo "alice is not reached from outside after the reboot"; exit 1; }

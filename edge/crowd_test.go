@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/net/http2"
 
 	"tenement/conf"
 )
@@ -199,7 +198,7 @@ func TestShutdown_WhoWasLetInIsHeardOut(t *testing.T) {
 
 func TestShutdown_AHandshakeUnderWayIsHeardOut(t *testing.T) {
 	t.Parallel()
-	for _, proto := range []string{"http/1.1", protoH2} {
+	for proto, version := range map[string]string{"http/1.1": "HTTP/1.1", protoH2: "HTTP/2.0"} {
 		t.Run(proto, func(t *testing.T) {
 			t.Parallel()
 			w, a, address := secured(t, saying(t, "fine"))
@@ -211,7 +210,7 @@ func TestShutdown_AHandshakeUnderWayIsHeardOut(t *testing.T) {
 			eventually(t, "it is let in", w.server.crowd.silent)
 			ended := w.ending()
 			secured := tls.Client(socket, &tls.Config{ServerName: aliceHost, RootCAs: a.pool, NextProtos: []string{proto}})
-			if got := askOnce(t, secured, proto); got != "200 fine" {
+			if got := askOnce(t, secured); got != version+" 200 fine" {
 				t.Errorf("got %q", got)
 			}
 			if err := <-ended; err != nil {
@@ -222,14 +221,12 @@ func TestShutdown_AHandshakeUnderWayIsHeardOut(t *testing.T) {
 }
 
 // askOnce makes one request of alice on a connection.
-func askOnce(t *testing.T, c net.Conn, proto string) string {
+func askOnce(t *testing.T, c net.Conn) string {
 	t.Helper()
 	_ = c.SetDeadline(time.Now().Add(patience))
-	var transport http.RoundTripper = &http.Transport{DialTLSContext: func(context.Context, string, string) (net.Conn, error) { return c, nil }}
-	if proto == protoH2 {
-		transport = &http2.Transport{DialTLSContext: func(context.Context, string, string, *tls.Config) (net.Conn, error) { return c, nil }}
-	}
-	client := &http.Client{Transport: transport, Timeout: patience}
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{
+		ForceAttemptHTTP2: true, DialTLSContext: func(context.Context, string, string) (net.Conn, error) { return c, nil },
+	}}
 	defer client.CloseIdleConnections()
 	r, err := client.Get("https://" + aliceHost + "/")
 	if err != nil {
@@ -240,7 +237,7 @@ func askOnce(t *testing.T, c net.Conn, proto string) string {
 	if err != nil {
 		return err.Error()
 	}
-	return fmt.Sprint(r.StatusCode, " ", string(b))
+	return fmt.Sprint(r.Proto, " ", r.StatusCode, " ", string(b))
 }
 
 // Whoever goes on saying nothing, or says it slowly, holds nobody up.
