@@ -134,8 +134,8 @@ func (s *Server) accept(server *fasthttp.Server, l net.Listener, at entrance) er
 
 // Shutdown takes no new connections, hears out those who were let in and have not
 // asked yet, lets requests that are under way end, and returns when they have.
-// Whoever waits for a tenant or follows a stream is ended
-// at once; who is still there when ctx ends is cut off, and ctx's error returned.
+// Whoever waits for a tenant or follows a stream is ended at once; who is still
+// there when ctx ends is cut off, and ctx's error returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.once.Do(func() {
 		s.end()
