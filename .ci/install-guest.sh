@@ -1,16 +1,9 @@
 #!/usr/bin/env bash
 # Runs inside the VPS as root: .ci/install-guest.sh first; after a reboot again;
 # at the end last.
-set -euo pipefail
-step() { echo "--- $* (${SECONDS} s)"; }
-fail() { echo "FAILED: $*" >&2; exit 1; }
+. /root/guest-lib.sh || exit
 trap 'rc=$?; [ $rc = 0 ] || { systemctl status tenement --no-pager -n 0 || true; journalctl -u tenement -n 40 --no-pager | cut -c1-500; ten ps --all || true; }; exit $rc' EXIT
 
-until_true() { # SECONDS COMMAND...
-	local end=$((SECONDS + $1))
-	shift
-	while ! "$@" >/dev/null 2>&1; do [ $SECONDS -lt $end ] || fail "never: $*"; sleep 0.2; done
-}
 ask() { # HOST PATH [ARGUMENTS OF CURL...]: prints the status; the body is in /tmp/body
 	curl -sS --max-time 90 --cacert /root/ca.pem --resolve "$1:443:127.0.0.1" --resolve "$1:80:127.0.0.1" -o /tmp/body -w '%{http_code}' "https://$1$2" "${@:3}"
 }
@@ -19,7 +12,7 @@ wants() { # STATUS HOST PATH...
 	got=$(ask "${@:2}") || true
 	[ "$got" = "$1" ] || { cat /tmp/body; fail "$2$3: $got, want $1"; }
 }
-state() { ten why "$1" | head -n 1 | grep -q "is $2"; }
+state() { first_line_says "is $2" ten why "$1"; }
 main() { systemctl show -P MainPID tenement; }
 exposure() { systemd-analyze security --no-pager tenement.service 2>/dev/null | sed -n 's/.*Overall exposure level for tenement.service: \([0-9.]*\).*/\1/p'; }
 at_most() { awk -v got="$1" -v most="$2" 'BEGIN { exit !(got != "" && got + 0 <= most + 0) }' || fail "exposure $1, at most $2"; }
@@ -87,6 +80,11 @@ serving() {
 	until_true 60 state notes:alice asleep
 	! pgrep -x notes || fail "asleep, and its process is there"
 	wants 200 alice.notes.app.test /
+	step "spawn and stop by hand"
+	ten spawn notes:bob
+	until_true 60 sh -c 'ten events notes:bob --json | grep -qE "\"to\": ?\"running\""'
+	ten stop notes:bob
+	state notes:bob asleep || fail "$(ten why notes:bob)"
 	step "deploy and its traffic"
 	ten deploy notes:v2 -w 100 --timeout 60
 	wants 200 notes.app.test /
@@ -123,19 +121,22 @@ PY
 }
 
 restarting() {
-	step "no connection is refused over a restart"
+	step "no connection is refused over restarts, none dies"
+	rm -f /tmp/enough
 	: >/tmp/codes
-	(while [ ! -e /tmp/enough ]; do curl -s -o /dev/null --max-time 60 --cacert /root/ca.pem --resolve alice.notes.app.test:443:127.0.0.1 -w '%{http_code} %{exitcode}\n' https://alice.notes.app.test/ >>/tmp/codes || true; done) &
-	sleep 2
-	systemctl restart tenement
-	sleep 3
+	(while [ ! -e /tmp/enough ]; do curl -s -o /dev/null --max-time 90 --cacert /root/ca.pem --resolve alice.notes.app.test:443:127.0.0.1 -w '%{http_code} %{exitcode} %{time_total}\n' https://alice.notes.app.test/ >>/tmp/codes || true; done) &
+	local visitor=$! n
+	for n in 1 2 3; do
+		until_true 90 sh -c "[ \$(wc -l </tmp/codes) -ge $((5 * n)) ]"
+		systemctl restart tenement
+	done
+	until_true 90 sh -c '[ $(wc -l </tmp/codes) -ge 20 ]'
 	touch /tmp/enough
-	wait
-	rm /tmp/enough
-	echo "$(wc -l </tmp/codes) requests: $(sort /tmp/codes | uniq -c | tr '\n' ';')"
-	# 35, 52, 56: accepted by the daemon that ended, and closed before the request was there; browsers try again.
-	! grep -qvE '^(200 0|000 (35|52|56))$' /tmp/codes || fail "refused, or answered wrongly"
-	[ "$(grep -c '^000' /tmp/codes)" -le 1 ] || fail "more than the one that was being made when it ended"
+	wait $visitor
+	echo "$(wc -l </tmp/codes) requests: $(cut -d' ' -f1,2 /tmp/codes | sort | uniq -c | tr '\n' ';') the slowest $(sort -k3n /tmp/codes | tail -n 1)"
+	# Who is connected has a second to ask. On an emulated machine a handshake may take longer: 35, 52, 56.
+	! grep -vE '^(200 0 |000 (35|52|56) ([1-9]|0\.[5-9]))' /tmp/codes || fail "refused, dead, or answered wrongly"
+	[ "$(grep -c '^000' /tmp/codes)" -le 1 ] || fail "$(grep '^000' /tmp/codes)"
 	step "the daemon is killed: it comes back, nothing runs twice"
 	local before
 	wants 200 alice.notes.app.test /
@@ -147,15 +148,15 @@ restarting() {
 	[ "$(pgrep -c -x notes)" = 1 ] || fail "$(pgrep -a -x notes)"
 	step "a daemon that hangs is restarted by the watchdog"
 	mkdir -p /etc/systemd/system/tenement.service.d
-	printf '[Service]\nWatchdogSec=3\nTimeoutAbortSec=1\n' >/etc/systemd/system/tenement.service.d/soon.conf
+	printf '[Service]\nWatchdogSec=8\nTimeoutAbortSec=1\n' >/etc/systemd/system/tenement.service.d/soon.conf
 	systemctl daemon-reload
 	systemctl restart tenement
 	before=$(main)
-	sleep 5
+	sleep 10
 	[ "$(main)" = "$before" ] || fail "the watchdog ended a healthy daemon"
 	kill -STOP "$before"
-	until_true 60 sh -c "[ \$(systemctl show -P MainPID tenement) != $before ] && systemctl is-active -q tenement"
-	[ "$(journalctl -u tenement --no-pager | grep -c 'Watchdog timeout')" -ge 1 ]
+	until_true 120 sh -c "[ \$(systemctl show -P MainPID tenement) != $before ] && systemctl is-active -q tenement"
+	[ "$(journalctl -u tenement --no-pager | grep -c 'Watchdog timeout')" -ge 1 ] || fail "it was not the watchdog"
 	rm -r /etc/systemd/system/tenement.service.d
 	systemctl daemon-reload
 	systemctl restart tenement
@@ -234,16 +235,17 @@ first)
 	guests
 	processes
 	ten hold notes:v2
-	ten ps --all --json | python3 -c 'import json,sys; print(*sorted(i["id"] for i in json.load(sys.stdin)), sep="\n")' >/root/registry
+	tenants 'i["id"]' >/root/registry
 	sync
 	step "done before the reboot"
 	;;
 again)
 	step "after the reboot everything is back"
 	systemctl is-active tenement tenement-https.socket
-	ten ps --all --json | python3 -c 'import json,sys; print(*sorted(i["id"] for i in json.load(sys.stdin)), sep="\n")' | diff /root/registry -
-	state notes:alice asleep
-	state notes:v2 held
+	tenants 'i["id"]' | diff /root/registry - || fail "the registry differs"
+	state notes:alice asleep || fail "$(ten why notes:alice)"
+	state notes:v2 held || fail "$(ten why notes:v2)"
+	! pgrep -x notes || fail "tenants run that nobody asked for"
 	wants 200 alice.notes.app.test /
 	grep -qx 'kept over everything' /tmp/body
 	;;

@@ -2,11 +2,9 @@
 # Runs inside the VPS as root: .ci/isolation-guest.sh first, and after a reboot
 # .ci/isolation-guest.sh again. Everything runs at level namespace, from a folder
 # that only root can read.
-set -euo pipefail
+. /root/guest-lib.sh || exit
 export TENEMENT_CONFIG=/srv/app/tenement.toml RUNTIME_DIRECTORY=/run/tenement
 unit=/sys/fs/cgroup/system.slice/ten.service
-step() { echo "--- $* (${SECONDS} s)"; }
-fail() { echo "FAILED: $*" >&2; exit 1; }
 trap 'rc=$?; [ $rc = 0 ] || { cat /root/left 2>/dev/null || true; journalctl -u ten -n 20 --no-pager | cut -c1-400; ten ps; systemctl stop ten; }; exit $rc' EXIT
 
 configure() {
@@ -26,12 +24,6 @@ configure() {
 	ten check
 }
 
-serve() {
-	systemd-run --quiet --unit=ten --property=Delegate=yes --property=RuntimeDirectory=tenement --property=WorkingDirectory=/srv/app \
-		--setenv=TENEMENT_CONFIG=$TENEMENT_CONFIG /usr/local/bin/ten serve -p 8080 -d localhost
-	until_true 60 curl -sf http://127.0.0.1:8080/health
-}
-
 # ask TENANT PATH: prints the status; the body is in /tmp/body.TENANT
 ask() {
 	local id=${1#*:} service=${1%:*}
@@ -42,14 +34,9 @@ wants() { # STATUS TENANT PATH [ARGUMENTS OF CURL...]
 	got=$(ask "${@:2}") || true
 	[ "$got" = "$1" ] || { cat "/tmp/body.$2"; ten why "$2"; fail "$2$3: $got, want $1"; }
 }
-until_true() { # SECONDS COMMAND...
-	local end=$((SECONDS + $1))
-	shift
-	while ! "$@" >/dev/null 2>&1; do [ $SECONDS -lt $end ] || fail "never: $*"; sleep 0.2; done
-}
 pid_of() { ten ps --all --json | python3 -c 'import json,sys; print(next((i.get("pid", 0) for i in json.load(sys.stdin) if i["id"] == sys.argv[1]), 0))' "$1"; }
 group_of() { echo "/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$(pid_of "$1")/cgroup")"; }
-says() { ten why "$1" | grep -q "$2"; }
+says() { local why; why=$(ten why "$1") && [[ $why == *"$2"* ]]; }
 members() { [ ! -d "$1" ] || find "$1" -name cgroup.procs -exec cat {} +; }
 
 # leftovers prints what tenants could leave behind on the machine.
@@ -184,7 +171,7 @@ first)
 	wants 201 control:one / -d 'kept over the reboot'
 	for name in $(ten ps --json | python3 -c 'import json,sys; print(*(i["id"] for i in json.load(sys.stdin)))'); do ten stop "$name" >/dev/null; done
 	ten hold web:two
-	ten ps --all --json | python3 -c 'import json,sys; print(*sorted(i["id"] + " " + i["state"] for i in json.load(sys.stdin)), sep="\n")' >/root/registry
+	tenants 'i["id"] + " " + i["state"]' >/root/registry
 	sync
 	step "done before the reboot, the daemon still running: $(wc -l </root/registry) tenants"
 	trap - EXIT
@@ -192,7 +179,7 @@ first)
 again)
 	step "after the reboot the registry is intact"
 	serve
-	ten ps --all --json | python3 -c 'import json,sys; print(*sorted(i["id"] + " " + i["state"] for i in json.load(sys.stdin)), sep="\n")' | diff /root/registry - || fail "the registry differs"
+	tenants 'i["id"] + " " + i["state"]' | diff /root/registry - || fail "the registry differs"
 	wants 200 control:one /
 	grep -qx 'kept over the reboot' /tmp/body.control:one || fail "its data: $(cat /tmp/body.control:one)"
 	wants 503 web:two /

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"sync"
 	"syscall"
 	"time"
@@ -13,76 +12,6 @@ import (
 
 	"tenement/conf"
 )
-
-// crowd is every client that is connected, for the end of the server and so
-// that no address holds all places.
-type crowd struct {
-	perAddress int                   // 0 = no limit
-	exempt     func(netip.Addr) bool // who is not counted: trusted proxies; nil = nobody
-
-	mu      sync.Mutex
-	clients map[*client]struct{}
-	from    map[netip.Prefix]int // connections of those who are counted
-}
-
-func newCrowd(perAddress int, exempt func(netip.Addr) bool) *crowd {
-	return &crowd{perAddress: perAddress, exempt: exempt, clients: map[*client]struct{}{}, from: map[netip.Prefix]int{}}
-}
-
-// join lets a client in. False: its address has all the connections it may have.
-func (c *crowd) join(v *client) bool {
-	v.place = c.place(v.remote)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if v.place.IsValid() {
-		if c.from[v.place] >= c.perAddress {
-			return false
-		}
-		c.from[v.place]++
-	}
-	c.clients[v] = struct{}{}
-	return true
-}
-
-// place is what counts as one address: a household has an IPv6 network of 64
-// bits. Invalid: not counted. Whoever comes by loopback is a proxy or the operator.
-func (c *crowd) place(a netip.Addr) netip.Prefix {
-	if c.perAddress == 0 || !a.IsValid() || a.IsLoopback() || c.exempt != nil && c.exempt(a) {
-		return netip.Prefix{}
-	}
-	bits := 32
-	if a.Is6() {
-		bits = 64
-	}
-	p, _ := a.WithZone("").Prefix(bits)
-	return p
-}
-
-func (c *crowd) leave(v *client) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, in := c.clients[v]; !in {
-		return
-	}
-	delete(c.clients, v)
-	if v.place.IsValid() {
-		if c.from[v.place]--; c.from[v.place] == 0 {
-			delete(c.from, v.place)
-		}
-	}
-}
-
-// end closes the connections of those who have said nothing yet or wait between
-// two requests past the server, or of all.
-func (c *crowd) end(all bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for v := range c.clients {
-		if all || !v.begun.Load() || v.rest.close() {
-			v.Conn.Close()
-		}
-	}
-}
 
 // acceptor hands visitors' connections to the server. It survives the want of
 // file descriptors: a spare one is kept to turn the excess away with a 503.

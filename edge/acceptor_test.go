@@ -1,11 +1,17 @@
 package edge
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
-	"net/netip"
+	"net/http"
+	"os"
+	"os/exec"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,95 +20,167 @@ import (
 	"tenement/conf"
 )
 
-// from is a listener whose visitors come from where the test says.
-type from struct{ c chan net.Conn }
+// poor is a listener without descriptors: each of the first accepts fails.
+type poor struct {
+	*net.TCPListener
+	fails atomic.Int64
+	tries atomic.Int64
+	err   error
+}
 
-func (f from) Accept() (net.Conn, error) {
-	c, ok := <-f.c
-	if !ok {
-		return nil, net.ErrClosed
+func (p *poor) Accept() (net.Conn, error) {
+	p.tries.Add(1)
+	if p.fails.Add(-1) >= 0 {
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", p.err)}
 	}
-	return c, nil
-}
-func (f from) Close() error   { return nil }
-func (f from) Addr() net.Addr { return &net.TCPAddr{} }
-
-// comer is a connection that seems to come from an address.
-type comer struct {
-	net.Conn
-	addr net.Addr
+	return p.TCPListener.Accept()
 }
 
-func (c comer) RemoteAddr() net.Addr { return c.addr }
-
-// comes makes a visitor and gives the visitor's end.
-func (f from) comes(t *testing.T, addr string) net.Conn {
+func newPoor(t *testing.T, fails int64, err error) *poor {
 	t.Helper()
-	here, there := pairOf(t)
-	f.c <- comer{here, net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(addr), 1))}
-	return there
+	l, e := net.Listen("tcp", "127.0.0.1:0")
+	if e != nil {
+		t.Fatal(e)
+	}
+	p := &poor{TCPListener: l.(*net.TCPListener), err: err}
+	p.fails.Store(fails)
+	t.Cleanup(func() { l.Close() })
+	return p
 }
 
-func TestCrowd_OneAddressHasOnlySoManyConnections(t *testing.T) {
-	t.Parallel()
-	l := from{make(chan net.Conn, 16)}
-	trusted := netip.MustParsePrefix("10.0.0.0/8")
-	crowd := newCrowd(2, trusted.Contains)
-	a := newAcceptor(t.Context(), l, crowd, &conf.Clients{MaxHeader: 1024}, zerolog.Nop())
-	defer a.release()
-	accepts := func() net.Conn {
-		t.Helper()
-		c, err := a.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
-	for _, addr := range []string{"203.0.113.1", "203.0.113.1", "203.0.113.2", "2001:db8::1", "2001:db8::ffff"} {
-		l.comes(t, addr)
-		accepts()
-	}
-	for range 5 { // a proxy brings everybody, and so does one on this machine
-		for _, addr := range []string{"10.1.2.3", "127.0.0.1", "::1"} {
-			l.comes(t, addr)
-			accepts()
-		}
-	}
-	for _, addr := range []string{"203.0.113.1", "2001:db8::2"} { // an IPv6 network is one household
-		visitor := l.comes(t, addr)
-		other := l.comes(t, "203.0.113.9")
-		next := accepts()
-		if got := next.(*client).remote; got.String() != "203.0.113.9" {
-			t.Errorf("%v was let in", got)
-		}
-		next.Close()
-		other.Close()
-		_ = visitor.SetDeadline(time.Now().Add(patience))
-		if got, _ := io.ReadAll(visitor); !strings.HasPrefix(string(got), "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\n") {
-			t.Errorf("the excess got %q", got)
-		}
-	}
-	crowd.end(true)
-	for c := range crowd.clients {
-		c.Close()
-		c.Close() // counted once
-	}
-	if len(crowd.from) != 0 {
-		t.Errorf("%v are counted though nobody is there", crowd.from)
+func TestAcceptor_AWantOfDescriptorsPassesWithoutSpinning(t *testing.T) {
+	for _, errno := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		t.Run(errno.Error(), func(t *testing.T) {
+			t.Parallel()
+			l := newPoor(t, 6, errno)
+			var log syncBuffer
+			a := newAcceptor(t.Context(), l, anyCrowd(), &conf.Clients{}, zerolog.New(&log))
+			defer a.release()
+			began := time.Now()
+			visitor, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer visitor.Close()
+			go func() { // the first may be turned away; one of the next is served
+				for range 100 {
+					if c, err := net.Dial("tcp", l.Addr().String()); err == nil {
+						defer c.Close()
+					}
+					time.Sleep(firstPause)
+				}
+			}()
+			c, err := a.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Close()
+			if n := strings.Count(log.String(), "cannot accept"); n == 0 || n > 6 {
+				t.Errorf("said %d times", n)
+			}
+			if time.Since(began) < firstPause {
+				t.Error("it did not pause")
+			}
+		})
 	}
 }
 
-func TestCrowd_APlaceIsFreeAgainAfterwards(t *testing.T) {
+func TestAcceptor_TheExcessIsTurnedAwayWithAReason(t *testing.T) {
 	t.Parallel()
-	l := from{make(chan net.Conn, 16)}
-	a := newAcceptor(context.Background(), l, newCrowd(1, nil), &conf.Clients{MaxHeader: 1024}, zerolog.Nop())
-	defer a.release()
+	l := newPoor(t, 1, syscall.EMFILE)
+	a := newAcceptor(t.Context(), l, anyCrowd(), &conf.Clients{}, zerolog.Nop())
+	var visitors []net.Conn
 	for range 3 {
-		l.comes(t, "203.0.113.1")
-		c, err := a.Accept()
+		c, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.Close()
+		defer c.Close()
+		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		visitors = append(visitors, c)
+	}
+	ended := make(chan struct{})
+	go func() { // ends with the listener
+		defer close(ended)
+		defer a.release()
+		_, _ = a.Accept()
+	}()
+	for i, c := range visitors {
+		_ = c.SetDeadline(time.Now().Add(patience))
+		got, err := io.ReadAll(c)
+		if err != nil || !bytes.HasPrefix(got, []byte("HTTP/1.1 503 ")) || !bytes.Contains(got, []byte("Retry-After: 1\r\n")) {
+			t.Errorf("visitor %d: %q, %v", i, got, err)
+		}
+	}
+	l.Close()
+	<-ended
+}
+
+func TestAcceptor_OtherErrorsEndIt(t *testing.T) {
+	t.Parallel()
+	a := newAcceptor(t.Context(), newPoor(t, 1, syscall.EINVAL), anyCrowd(), &conf.Clients{}, zerolog.Nop())
+	defer a.release()
+	if _, err := a.Accept(); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("got %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	b := newAcceptor(ctx, newPoor(t, 1<<40, syscall.EMFILE), anyCrowd(), &conf.Clients{}, zerolog.Nop())
+	defer b.release()
+	if _, err := b.Accept(); !errors.Is(err, syscall.EMFILE) {
+		t.Errorf("a server that ends waits for descriptors: %v", err)
+	}
+}
+
+// The real thing: a process without descriptors. Only when it alone is affected.
+func TestAcceptor_RealDescriptorsRunOut(t *testing.T) {
+	if os.Getenv("EDGE_POOR") == "" {
+		rerun(t, "EDGE_POOR=1")
+		return
+	}
+	w := newWorld(t)
+	b := saying(t, "fine")
+	w.tenant(b)
+	inside := w.dial()
+	inside.get("/")
+	inside.hear("GET").wants(t, 200, "fine")
+	eventually(t, "the tenant's connection is closed", func() bool { return b.alive() == 0 })
+	var spent []*os.File
+	for {
+		f, err := os.Open("/dev/null")
+		if err != nil {
+			break
+		}
+		spent = append(spent, f)
+	}
+	inside.get("/") // no descriptor for a connection to the tenant
+	if h := inside.hear("GET").wants(t, 503, "Service temporarily unavailable"); h.Header.Get("Retry-After") != "1" {
+		t.Errorf("the one inside got %v", h.Header)
+	}
+	spent[0].Close() // the visitor's own
+	c := w.dial()
+	c.say("GET / HTTP/1.1\r\n", toAlice, "Connection: close\r\n\r\n")
+	if got, err := http.ReadResponse(c.br, nil); err != nil || got.StatusCode != 503 || got.Header.Get("Retry-After") == "" {
+		t.Errorf("the excess got %v, %v", got, err)
+	}
+	for _, f := range spent[1:] {
+		f.Close()
+	}
+	eventually(t, "it recovers", func() bool {
+		h := w.ask("GET", "GET / HTTP/1.1\r\n"+toAlice+"\r\n")
+		return h.StatusCode == 200
+	})
+	if w.host.failed.Load() != 0 {
+		t.Error("the tenant was reported as dead because the daemon had no descriptors")
+	}
+}
+
+// rerun runs this test alone in a process of its own, with few descriptors.
+func rerun(t *testing.T, env string) {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), "/bin/sh", "-c", `ulimit -n 64 && exec "$0" -test.run "^$1\$" -test.v`, os.Args[0], t.Name())
+	c.Env = append(os.Environ(), env)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

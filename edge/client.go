@@ -24,7 +24,7 @@ type client struct {
 	at     entrance
 
 	in       inlet
-	begun    atomic.Bool // it has said something
+	begun    atomic.Bool // it has asked for something
 	remote   netip.Addr  // where it comes from
 	named    namedHost   // what its last request called us
 	requests int         // that were taken over
@@ -89,11 +89,11 @@ func (c *client) nextHead() error {
 	if err := c.in.await(idle); err != nil {
 		return err
 	}
-	c.begun.Store(true)
 	head, f := c.in.findHead(c.limits)
 	if f != nil && len(head) == 0 {
 		return f // nothing that could be answered
 	}
+	c.begun.Store(true)
 	c.head, c.fault, c.owed = head, f, true
 	return nil
 }

@@ -165,13 +165,7 @@ func converse(x *exchange, way *actors.Way, pool *conns, u *upstream, first func
 
 // hear reads the answer's head. alone: no body of the request is under way.
 func (x *exchange) hear(u *upstream, alone bool, first func()) error {
-	x.turns.asking.Add(1)
-	if alone {
-		x.turns.give()
-	}
-	err := u.tap.await()
-	x.turns.asking.Add(-1)
-	if err != nil {
+	if err := x.awaitByte(u, alone); err != nil {
 		if x.repeatable() && u.unread(err) {
 			return fmt.Errorf("%w: %w", errUnread, err)
 		}
@@ -181,6 +175,16 @@ func (x *exchange) hear(u *upstream, alone bool, first func()) error {
 		first()
 	}
 	return x.answer.readFinal(&u.tap, x.method, x.request.upgrade, x.interim)
+}
+
+// awaitByte waits for the first byte of an answer, counted among those who do.
+func (x *exchange) awaitByte(u *upstream, alone bool) error {
+	x.turns.asking.Add(1)
+	defer x.turns.asking.Add(-1) // after a panic too, which ends one request only
+	if alone {
+		x.turns.give()
+	}
+	return u.tap.await()
 }
 
 // letGo forgets what stands in the client's buffer: the request, which is not sent

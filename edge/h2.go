@@ -118,7 +118,6 @@ func (c *h2Conn) Close() error {
 // returns when the connection is closed.
 func (s *Server) serveH2(c net.Conn) error {
 	outer := c.(*client)
-	outer.begun.Store(true)
 	conn := &h2Conn{Conn: newH2Strict(outer.Conn.(*tls.Conn)), outer: outer, closed: make(chan struct{})}
 	select {
 	case s.h2.conns.conns <- conn:
@@ -131,6 +130,7 @@ func (s *Server) serveH2(c net.Conn) error {
 // serveStream answers one request.
 func (s *Server) serveStream(w http.ResponseWriter, r *http.Request) {
 	conn := r.Context().Value(h2Key{}).(*h2Conn)
+	conn.outer.begun.Store(true)
 	if conn.requests.Add(1) == int64(s.o.Clients.RequestsPerConn) {
 		w.Header().Set("Connection", "close") // to the library: no more streams
 	}

@@ -126,21 +126,26 @@ func (s *Server) accept(server *fasthttp.Server, l net.Listener, at entrance) er
 	a := newAcceptor(s.base, l, s.crowd, &s.o.Clients, s.o.Log)
 	a.at = at
 	defer a.release()
+	s.crowd.accepting.Add(1)
+	defer s.crowd.accepting.Add(-1)
 	defer context.AfterFunc(s.base, func() { _ = a.Close() })() // a Shutdown that came first knows nothing of it
 	return server.Serve(a)
 }
 
-// Shutdown refuses new connections, lets requests that are under way end, and
-// returns when they have. Whoever waits for a tenant or follows a stream is ended
-// at once; who is still there when ctx ends is cut off, and ctx's error returned.
+// Shutdown takes no new connections, hears out those who were let in and have not
+// asked yet, lets requests that are under way end, and returns when they have.
+// Whoever waits for a tenant or follows a stream is ended at once; who is still
+// there when ctx ends is cut off, and ctx's error returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.once.Do(func() {
 		s.end()
-		s.crowd.end(false)
+		s.crowd.endIdle()
+		s.crowd.hearOut(ctx)
+		s.crowd.endSilent()
 		s.h2.end(ctx)
 		s.down = errors.Join(s.public.ShutdownWithContext(ctx), s.control.ShutdownWithContext(ctx))
 		if s.down != nil {
-			s.crowd.end(true)
+			s.crowd.endAll()
 		}
 		s.watcher.close()
 	})

@@ -272,7 +272,7 @@ func TestServer_ShutdownLetsWorkEndAndEndsWhatWaits(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- w.server.Shutdown(context.Background()) }()
 	sleeper.hear("GET").wants(t, 503, "Service temporarily unavailable")
-	silent.ends() // at once, though it has never said a word
+	silent.ends() // soon, for it never says a word
 	idle.ends()
 	select {
 	case err := <-ended:

@@ -46,3 +46,26 @@ func TestTurns_WhoAsksIsCountedUntilTheAnswer(t *testing.T) {
 		t.Errorf("%d ask when all is over; between %d and %d did, want 0 and 1", now, least.Load(), most.Load())
 	}
 }
+
+// faulty is a source with a bug.
+type faulty struct{}
+
+func (faulty) Read([]byte) (int, error) { panic("a bug") }
+
+func TestTurns_APanicWhileAskingIsNotCountedForEver(t *testing.T) {
+	x, u := &exchange{turns: newTurns()}, &upstream{}
+	u.tap.fit(nil, faulty{}, &inlets, 4096)
+	for range 3 {
+		func() {
+			defer func() {
+				if got := recover(); got != "a bug" {
+					t.Errorf("it ended with %v", got)
+				}
+			}()
+			_ = x.hear(u, true, nil)
+		}()
+	}
+	if now := x.turns.asking.Load(); now != 0 {
+		t.Errorf("%d ask when all is over", now)
+	}
+}

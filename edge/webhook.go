@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -62,7 +63,8 @@ type WebhookOptions struct {
 	Domain string
 	Log    zerolog.Logger
 
-	post func(ctx context.Context, body []byte) (again bool, err error) // tests only; nil = by HTTP
+	timeout time.Duration                                                  // of one try; tests only, 0 = webhookTimeout
+	post    func(ctx context.Context, body []byte) (again bool, err error) // tests only; nil = by HTTP
 }
 
 // Webhook tells a URL of what goes wrong with tenants. One goroutine picks the
@@ -172,10 +174,11 @@ func (w *Webhook) deliver(ctx context.Context, n NewsJSON) {
 	}
 }
 
-// post makes one try. A redirect is not followed: the news, and who they are
-// about, are for one receiver. again: another try may do better.
+// post makes one try, the answer's body and all. A redirect is not followed: the
+// news, and who they are about, are for one receiver. again: another try may do
+// better.
 func (w *Webhook) post(ctx context.Context, body []byte) (again bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, webhookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(w.o.timeout, webhookTimeout))
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.o.URL, bytes.NewReader(body))
 	if err != nil {

@@ -1,11 +1,13 @@
 package edge
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -194,4 +196,59 @@ func TestWebhook_PostsSignedJSONAndFollowsNobody(t *testing.T) {
 	if again, err := w.post(t.Context(), nil); !again || err == nil || strings.Contains(err.Error(), "/hook") {
 		t.Errorf("nobody there: again %t, %v", again, err)
 	}
+}
+
+// A receiver that answers a byte now and then, without end, costs one try's time.
+func TestWebhook_AnAnswerThatTricklesIsBounded(t *testing.T) {
+	for begins, c := range map[string]struct {
+		again bool
+		says  string
+	}{
+		"HTTP/1.1 200 OK\r\nX-Endless: ":                        {true, "deadline exceeded"}, // a head that never ends: it may not have been taken
+		"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n":    {false, ""},                 // what it thinks of it is said
+		"HTTP/1.1 503 No\r\nTransfer-Encoding: chunked\r\n\r\n": {true, "503"},
+	} {
+		url, gone := trickling(t, begins)
+		w := &Webhook{o: WebhookOptions{URL: url, timeout: 200 * time.Millisecond}}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		again, err := w.post(ctx, []byte(`{}`))
+		if ctx.Err() != nil || again != c.again || (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%q: again %t, %v, want %t and %q; %v", begins, again, err, c.again, c.says, ctx.Err())
+		}
+		select {
+		case <-gone:
+		case <-ctx.Done():
+			t.Errorf("%q: the connection stays open", begins)
+		}
+		cancel()
+	}
+}
+
+// trickling answers with begins and then a byte at a time; gone is closed when
+// nobody takes them any more.
+func trickling(t *testing.T, begins string) (url string, gone chan struct{}) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone = make(chan struct{})
+	go func() { // ends with the connection, or with the listener
+		defer close(gone)
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_, _ = rawHead(bufio.NewReader(c))
+		_, err = io.WriteString(c, begins)
+		for ; err == nil; time.Sleep(10 * time.Millisecond) {
+			_, err = io.WriteString(c, "1")
+		}
+	}()
+	t.Cleanup(func() {
+		l.Close()
+		<-gone
+	})
+	return "http://" + l.Addr().String(), gone
 }

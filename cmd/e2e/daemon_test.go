@@ -30,6 +30,7 @@ type setup struct {
 	domain   string // "" = localhost
 	wrap     []string
 	env      []string
+	files    []*os.File // that the daemon inherits, from descriptor 3 on
 }
 
 // daemon is one running `ten serve` with a directory of its own.
@@ -130,7 +131,7 @@ func (d *daemon) spawn() {
 	d.cmd = exec.Command(args[0], args[1:]...)
 	d.cmd.Dir = cmp.Or(d.cwd, d.dir)
 	d.cmd.Env = append(os.Environ(), append([]string{"TENEMENT_CONFIG=" + d.config, "SECRET_OF_THE_DAEMON=hidden"}, d.setup.env...)...)
-	d.cmd.Stdout, d.cmd.Stderr = d.output, d.output
+	d.cmd.Stdout, d.cmd.Stderr, d.cmd.ExtraFiles = d.output, d.output, d.setup.files
 	if err := d.cmd.Start(); err != nil {
 		d.t.Fatal(err)
 	}

@@ -242,33 +242,6 @@ func TestBackup_WhatIsWrongIsSaid(t *testing.T) {
 	w.wants(1, "", "shop:zoe", "backup", "shop:zoe", w.file("b"))
 }
 
-func TestRestore_WhatCannotBePutInPlaceLeavesWhatWasThere(t *testing.T) {
-	dir := t.TempDir()
-	write := func(name string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(name), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	to := write("there")
-	if err := moveInto(write("new"), to, filepath.Join(dir, "none", "aside")); err == nil {
-		t.Error("set aside nowhere")
-	}
-	if got, _ := os.ReadFile(to); string(got) != "there" {
-		t.Errorf("what was there is %q", got)
-	}
-	if err := moveInto(filepath.Join(dir, "new"), to, filepath.Join(dir, "aside")); err != nil {
-		t.Error(err)
-	}
-	if got, _ := os.ReadFile(to); string(got) != "new" {
-		t.Errorf("what is there is %q", got)
-	}
-	if err := moveInto(filepath.Join(dir, "not in the backup"), to, filepath.Join(dir, "aside")); err != nil {
-		t.Error(err)
-	}
-}
-
 // forged is a backup with entries of anybody's making.
 func forged(t *testing.T, path string, entries ...tar.Header) {
 	t.Helper()

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -70,7 +71,8 @@ func (a *app) restoreState(from *opened, replace bool) error {
 }
 
 // restoreConfig restores to a machine without a tenement.toml, by the one of the
-// backup, which comes back to where it was.
+// backup, which comes back to where it was: first, so that no state is there whose
+// tenement.toml found no room.
 func (a *app) restoreConfig(from *opened, replace bool) error {
 	text, mode, rest, err := from.configFirst()
 	if err != nil {
@@ -90,11 +92,15 @@ func (a *app) restoreConfig(from *opened, replace bool) error {
 	if err != nil {
 		return fmt.Errorf("the backup's tenement.toml: %w", err)
 	}
-	if err := a.restoreInto(rest, a.placeOf(config), replace); err != nil {
+	if _, err := a.put(plannedFile{from.Config, string(text), uint32(mode)}); err != nil {
 		return err
 	}
-	_, err = a.put(plannedFile{from.Config, string(text), uint32(mode)})
-	return err
+	if err := a.restoreInto(rest, a.placeOf(config), replace); err != nil {
+		_ = os.Remove(path) // what failed is said
+		a.say("Took %s away again", from.Config)
+		return err
+	}
+	return nil
 }
 
 // configFirst looks for tenement.toml and begins the backup again.
@@ -149,11 +155,13 @@ func (a *app) restoreInto(from *opened, p place, replace bool) error {
 	if err := takeOwner(stage, p.dataDir); err != nil {
 		return err
 	}
-	moves := [][2]string{{acmePrefix, p.config.Settings.TLS.CacheDir}, {tokenName, filepath.Join(p.dataDir, tokenName)}, {registryName, filepath.Join(p.dataDir, registryName)}}
-	for _, m := range moves { // the registry last: with it the state is there
-		if err := moveInto(filepath.Join(stage, m[0]), m[1], filepath.Join(stage, "former-"+m[0])); err != nil {
-			return fmt.Errorf("cannot put %s in place: %w", m[0], err)
-		}
+	moves := []move{
+		{acmePrefix, p.config.Settings.TLS.CacheDir},
+		{tokenName, filepath.Join(p.dataDir, tokenName)},
+		{registryName, filepath.Join(p.dataDir, registryName)}, // the last: with it the state is there
+	}
+	if err := moveAll(stage, moves); err != nil {
+		return err
 	}
 	a.say("Restored the state of %s to %s; tenants' directories: ten restore S:I FILE", from.Made.Format("2006-01-02 15:04:05"), p.dataDir)
 	return syncDir(p.dataDir)
@@ -178,26 +186,48 @@ func (o *opened) unpackState(stage string) error {
 	})
 }
 
+// move is a part of a backup, by its name in the stage, and where it belongs.
+type move struct{ name, to string }
+
+// moveAll puts each part in place, or none.
+func moveAll(stage string, moves []move) error {
+	var done []func()
+	for _, m := range moves {
+		back, err := moveInto(filepath.Join(stage, m.name), m.to, filepath.Join(stage, "former-"+m.name))
+		if err != nil {
+			for _, back := range slices.Backward(done) {
+				back()
+			}
+			return fmt.Errorf("cannot put %s in place: %w", m.name, err)
+		}
+		done = append(done, back)
+	}
+	return nil
+}
+
 // moveInto puts a file or directory in place of another, which is set aside: gone
-// with the stage, or back in its place when something fails. What is not in the
-// backup stays.
-func moveInto(from, to, aside string) error {
+// with the stage, or back in its place when something fails, or by back. What is
+// not in the backup stays.
+func moveInto(from, to, aside string) (back func(), err error) {
 	if _, err := os.Lstat(from); errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return func() {}, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := os.Lstat(to); err == nil {
 		if err := os.Rename(to, aside); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	err := os.Rename(from, to)
-	if err != nil {
+	if err := os.Rename(from, to); err != nil {
 		_ = os.Rename(aside, to) // what failed is said
+		return nil, err
 	}
-	return err
+	return func() {
+		_ = os.Rename(to, from)
+		_ = os.Rename(aside, to)
+	}, nil
 }
 
 // takeOwner gives a tree to whom a directory belongs: the daemon's user. At
@@ -294,8 +324,8 @@ func (o *opened) unpackTenant(dir, dataDir string) error {
 	if err := takeOwner(stage, dataDir); err != nil {
 		return err
 	}
-	if err := moveInto(filepath.Join(stage, dataPrefix), dir, filepath.Join(stage, "former")); err != nil {
-		return fmt.Errorf("cannot put the directory in place: %w", err)
+	if err := moveAll(stage, []move{{dataPrefix, dir}}); err != nil {
+		return err
 	}
 	return syncDir(service)
 }
