@@ -214,3 +214,74 @@ func TestBare_SaysWhyNothingStarted(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// byTitle are a suite's results by their names and subjects.
+func byTitle(b *bench) map[string]result {
+	all := map[string]result{}
+	for _, one := range b.found.Results {
+		all[one.title()] = one
+	}
+	return all
+}
+
+func TestCold_AddHoldsEachLevelToItsBars(t *testing.T) {
+	t.Parallel()
+	c := &cold{bench: &bench{}}
+	own, woken := series{values: []float64{1, 1, 1, math.NaN(), 2}}, series{values: []float64{1.4, 1.6, 7, 9, math.NaN()}, failed: 1}
+	c.add(program{name: "Go"}, "Go, fd", "process", woken, own)
+	c.add(program{name: "Python http.server"}, "Python, fd", "process", woken, own)
+	c.add(program{name: "Go"}, "Go, fd", "sandbox", woken, own)
+	all := byTitle(c.bench)
+	for name, want := range map[string]result{
+		"cold start, Go, fd, process":            {Value: 4.3, Aim: 3, Runs: 4, Failures: 1},
+		"wake overhead, Go, fd, process":         {Value: 0.6, Aim: 0.5, Runs: 3, Failures: 1},
+		"wake overhead p99, Go, fd, process":     {Value: 6, Aim: 3, Runs: 3, Failures: 1},
+		"wake overhead, Python, fd, process":     {Value: 0.6, Aim: 2, Runs: 3, Failures: 1},
+		"cold start, Go, fd, sandbox":            {Value: 4.3, Runs: 4, Failures: 1},
+		"wake overhead p99, Go, fd, sandbox":     {Value: 6, Runs: 3, Failures: 1},
+		"wake overhead p99, Python, fd, process": {Value: 6, Aim: 3, Runs: 3, Failures: 1},
+	} {
+		got, there := all[name]
+		if !there || math.Abs(float64(got.Value-want.Value)) > 1e-9 || got.Aim != want.Aim || got.Runs != want.Runs || got.Failures != want.Failures {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+	}
+}
+
+func TestCold_AgainstIsOurShareOfThePeersTime(t *testing.T) {
+	t.Parallel()
+	c := &cold{bench: &bench{}}
+	c.against("x", []series{{values: []float64{40, 50, 60}}, {values: []float64{20, 30, 120}, failed: 1}}, "Emperor")
+	all := byTitle(c.bench)
+	if r := all["x, p50: "+ours+" / Emperor"]; r.Value != 0.6 || r.Aim != 1 || r.Verdict() != "MISSED" {
+		t.Errorf("a failure misses the bar: %+v", r)
+	}
+	if r := all["x, p95: "+ours+" / Emperor"]; r.Value != 2 || r.Runs != 3 {
+		t.Errorf("%+v", r)
+	}
+	if r := all["x, Emperor"]; r.Value != 50 || r.Unit != "ms" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestCold_PhasesAreReportedInTheirOrder(t *testing.T) {
+	t.Parallel()
+	c := &cold{bench: &bench{}}
+	c.addPhases("Go, fd", "process", map[string]float64{"first_byte": 3, "spawn": 1}, 7)
+	if r := c.found.Results; len(r) != 2 || r[0].Name != "phase spawn, Go, fd" || r[1].Value != 3 || r[1].Runs != 7 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestQuick_TakesOneAppOfEachKindAndNoSandbox(t *testing.T) {
+	t.Parallel()
+	some := quickApps(append([]program{{name: tinyC}, {name: "Go"}}, interpreted...))
+	if len(some) != 3 || some[2].name != "Python http.server" {
+		t.Errorf("%+v", some)
+	}
+	for _, c := range []struct{ all, want int }{{0, 0}, {1, 1}, {2, 2}, {3, 2}} {
+		if got := withoutSandbox(levels[:c.all]); len(got) != c.want {
+			t.Errorf("%v of %d levels", got, c.all)
+		}
+	}
+}

@@ -26,6 +26,7 @@ type daemon struct {
 	cmd      *exec.Cmd
 	exited   chan error // what it ended with
 	log      bytes.Buffer
+	dial     func() (net.Conn, error) // a visitor's connection
 	control  *http.Client
 }
 
@@ -40,6 +41,7 @@ func newDaemon(b *bench, services string) (*daemon, error) {
 		return nil, err
 	}
 	d := &daemon{ten: b.ten, dir: dir, run: run}
+	d.dial = func() (net.Conn, error) { return dialPort(fmt.Sprint(d.port)) }
 	d.control = &http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(run, "ctl.sock"))
 	}}}
@@ -100,10 +102,6 @@ func (d *daemon) stop() error {
 	d.cmd = nil
 	d.control.CloseIdleConnections()
 	return err
-}
-
-func (d *daemon) dial() (net.Conn, error) {
-	return dialPort(fmt.Sprint(d.port))
 }
 
 func dialPort(port string) (net.Conn, error) {

@@ -109,24 +109,32 @@ func asleep(b *bench, p program, n int) (anonymous float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	bars := map[int]map[string]float64{
-		1000:  {"RSS": aimAsleepRSS, "anonymous": aimAsleepPrivate, "CPU": aimAsleepCPU, "wakeups": aimWakeups},
-		10000: {"RSS": aimTenRSS, "start": aimTenStart},
-	}[n]
+	b.found.addAsleep(n, starts, failed, u, diskMB(d.dir))
+	return u.anonymous, nil
+}
+
+// barsAsleep are those of a daemon with so many who sleep, by what is measured.
+var barsAsleep = map[int]map[string]float64{
+	1000:  {"RSS": aimAsleepRSS, "anonymous memory": aimAsleepPrivate, "CPU": aimAsleepCPU, "wakeups of threads a second": aimWakeups},
+	10000: {"RSS": aimTenRSS, "start to /health": aimTenStart},
+}
+
+// addAsleep reports a daemon with n who sleep.
+func (r *report) addAsleep(n int, starts []float64, failed int, u usage, disk float64) {
+	bars := barsAsleep[n]
 	name := func(what string) string { return fmt.Sprintf("%s, %d asleep", what, n) }
 	start := distribution(name("start to /health"), "", "ms", starts)
-	start.Failures, start.Aim = failed, bars["start"]
-	b.found.add(start)
+	start.Failures, start.Aim = failed, bars["start to /health"]
+	r.add(start)
 	for _, one := range []struct {
-		what, unit, bar string
-		value           float64
+		what, unit string
+		value      float64
 	}{
-		{"RSS", "MB", "RSS", u.rss}, {"PSS", "MB", "", u.pss}, {"private memory", "MB", "", u.private}, {"anonymous memory", "MB", "anonymous", u.anonymous}, {"descriptors", "", "", u.descriptors}, {"threads", "", "", u.threads},
-		{"CPU", "%", "CPU", u.cpu}, {"wakeups of threads a second", "1/s", "wakeups", u.wakeups}, {"disk", "MB", "", diskMB(d.dir)},
+		{"RSS", "MB", u.rss}, {"PSS", "MB", u.pss}, {"private memory", "MB", u.private}, {"anonymous memory", "MB", u.anonymous}, {"descriptors", "", u.descriptors}, {"threads", "", u.threads},
+		{"CPU", "%", u.cpu}, {"wakeups of threads a second", "1/s", u.wakeups}, {"disk", "MB", disk},
 	} {
-		b.found.add(result{Name: name(one.what), Value: number(one.value), Unit: one.unit, Runs: 1, Aim: bars[one.bar], Note: map[string]string{"CPU": "of one core, over " + u.window.String()}[one.what]})
+		r.add(result{Name: name(one.what), Value: number(one.value), Unit: one.unit, Runs: 1, Aim: bars[one.what], Note: map[string]string{"CPU": "of one core, over " + u.window.String()}[one.what]})
 	}
-	return u.anonymous, nil
 }
 
 // register makes n tenants of a service known: t00000, t00001 and so on.

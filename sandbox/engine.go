@@ -35,6 +35,7 @@ type Engine struct {
 	boot        string
 	loop        *loop
 	watches     *watches
+	patrol      *patrol
 	root        *cgroupRoot // nil: processes are known by session and environment
 	limits      *controllers
 	reaper      *reaper // nil: somebody else reaps orphans
@@ -73,7 +74,7 @@ func NewEngine(o Options) (*Engine, error) {
 	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		o.Log.Warn().Err(err).Msg("cannot shut inherited files to tenants")
 	}
-	e := &Engine{log: o.Log, boot: boot, trampolines: map[Level]int{}, live: map[*Process]struct{}{}, templates: map[layout]*template{}, mappings: map[mapping]*os.File{}, diag: newDiag(), landlock: landlockVersion(), networks: newNetworks(o.CgroupName, o.Log), closing: make(chan struct{})}
+	e := &Engine{log: o.Log, boot: boot, trampolines: map[Level]int{}, live: map[*Process]struct{}{}, templates: map[layout]*template{}, mappings: map[mapping]*os.File{}, diag: newDiag(), landlock: landlockVersion(), networks: newNetworks(o.CgroupName, o.Log), closing: make(chan struct{}), patrol: newPatrol()}
 	if e.root, err = newRoot(o); err != nil {
 		return nil, err
 	}
@@ -100,7 +101,9 @@ func NewEngine(o Options) (*Engine, error) {
 	})
 	e.ignored = takeIgnored()
 	if e.limits.legacy[pidsController] != "" {
-		e.patrols.Go(e.patrol) // ended by Close
+		e.patrols.Go(func() { // ended by Close
+			e.patrol.run(e.closing, func(p *Process) { e.loop.post(p.pidsHit) })
+		})
 	}
 	return e, nil
 }

@@ -61,7 +61,11 @@ func (p *Process) watchLimits() error {
 	if p.cage == nil {
 		return nil
 	}
-	if file := p.cage.pidsFile(); file != "" && p.cage.legacy[pidsController] == "" {
+	switch file := p.cage.pidsFile(); {
+	case file == "":
+	case p.cage.legacy[pidsController] != "":
+		p.engine.patrol.add(p, file)
+	default:
 		watch, _ := p.engine.watches.addFile(file, func() { p.engine.loop.post(p.pidsHit) })
 		p.mu.Lock()
 		p.pidsWatch = watch
@@ -80,11 +84,11 @@ func (p *Process) pidsHit() {
 		return
 	default:
 	}
-	if !p.pidsTold.Load() {
+	if !p.pidsTold {
 		if p.cage.refusedForks() == 0 {
 			return
 		}
-		p.pidsTold.Store(true)
+		p.pidsTold = true
 		p.events.Hit(LimitPids)
 	}
 	p.unwatchPids() // further hits are no news, and a fork bomb has thousands a second
@@ -92,6 +96,7 @@ func (p *Process) pidsHit() {
 
 // unwatchPids may be called twice.
 func (p *Process) unwatchPids() {
+	p.engine.patrol.remove(p)
 	p.mu.Lock()
 	watch := p.pidsWatch
 	p.pidsWatch = nil
@@ -99,41 +104,6 @@ func (p *Process) unwatchPids() {
 	if watch != nil {
 		p.engine.watches.remove(watch)
 	}
-}
-
-// patrolEvery is how often version 1 is asked for refused forks: its pids.events
-// wakes nobody (kernels from 6.11 on notify a file that exists in version 2 only).
-const patrolEvery = 2 * time.Second
-
-// patrol looks at every living process's pids.events, until Close.
-func (e *Engine) patrol() {
-	tick := time.NewTicker(patrolEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-e.closing:
-			return
-		case <-tick.C:
-		}
-		for p, file := range e.pidsFiles() {
-			if count(file, "max") > 0 {
-				e.loop.post(p.pidsHit)
-			}
-		}
-	}
-}
-
-// pidsFiles are the pids.events of the living who have not hit their limit.
-func (e *Engine) pidsFiles() map[*Process]string {
-	files := map[*Process]string{}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for p := range e.live {
-		if !p.pidsTold.Load() {
-			files[p] = p.cage.pidsFile()
-		}
-	}
-	return files
 }
 
 // watchOOM has the kernel tell of an OOM in a version 1 cgroup: there is no

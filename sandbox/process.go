@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,7 +26,7 @@ type Process struct {
 	oom     oomWatch
 	account account
 
-	pidsTold atomic.Bool   // stored by the loop
+	pidsTold bool          // the loop's
 	done     chan struct{} // closed when the main process has ended; status holds then
 
 	mu        sync.Mutex

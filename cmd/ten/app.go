@@ -77,6 +77,7 @@ func (a *app) runContext(ctx context.Context, args []string) int {
 }
 
 func (a *app) root() *cobra.Command {
+	var told bool
 	root := &cobra.Command{
 		Use:   "ten",
 		Short: "Every tenant is a process of its own that wakes on the first request",
@@ -88,16 +89,22 @@ request and sleeps when nobody comes.
   ten serve    run the daemon
 
 S:I below is SERVICE:ID, one tenant: notes:alice.`,
-		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRun: func(*cobra.Command, []string) {
 			a.started = true
 		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if told {
+				a.sayVersion()
+				return nil
+			}
+			return cmd.Help()
+		},
 	}
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	root.SetVersionTemplate("ten {{.Version}}\n")
+	root.Flags().BoolVarP(&told, "version", "v", false, "version for ten") // cobra's own says "ten version V", or needs text/template: see binary_size_test.go
 	f := root.PersistentFlags()
 	f.StringVar(&a.flags.server, "server", "", "URL of the daemon (TENEMENT_SERVER; default its control socket, else "+defaultServer+")")
 	f.StringVar(&a.flags.token, "token", "", "API token (TENEMENT_TOKEN; default {data_dir}/api_token)")

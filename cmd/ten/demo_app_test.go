@@ -50,6 +50,19 @@ func TestDemoApp_KeepsANoteAndShowsItAsText(t *testing.T) {
 	}
 }
 
+func TestDemoApp_WhatIsFilledInIsTextAndIsFilledInOnce(t *testing.T) {
+	n := &notesApp{customer: `"><b onclick='x'>{notes}`, woke: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	page := n.render([]note{{n.woke, "{customer} & {awake}"}, {n.woke.Add(time.Second), "<li>"}}, n.woke.Add(90*time.Second+time.Millisecond))
+	for text, times := range map[string]int{
+		`"><b`: 0, `<b onclick`: 0, `'x'`: 0, `placeholder="A note for &#34;&gt;&lt;b onclick=&#39;x&#39;&gt;{notes}"`: 1,
+		"awake since 03:04:05 (1m30s).": 1, "<li><time>03:04:05</time>{customer} &amp; {awake}</li>\n": 1, "<li><time>03:04:06</time>&lt;li&gt;</li>\n": 1, "<li>": 2,
+	} {
+		if got := strings.Count(page, text); got != times {
+			t.Errorf("%q is there %d times, want %d:\n%s", text, got, times, page)
+		}
+	}
+}
+
 func TestDemoApp_RefusesWhatItShould(t *testing.T) {
 	n := notesOf(t, "alice")
 	if w := n.post("x", "Origin", "http://evil.example"); w.Code != http.StatusForbidden {

@@ -10,11 +10,13 @@ func (a *app) versionCmd() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			a.say("ten %s", version())
+			a.sayVersion()
 			return nil
 		},
 	}
 }
+
+func (a *app) sayVersion() { a.say("ten %s", version()) }
 
 // release is set by .ci/package to what it builds.
 var release string
