@@ -51,7 +51,7 @@ var homes = map[string][]string{
 	"github.com/google/nftables":        {"sandbox/egress"},
 	"github.com/mdlayher/netlink":       {"sandbox/egress"},
 	"golang.org/x/sys":                  {"sandbox", "actors/journal", "actors/ledger", "actors/storage", "edge", "cmd/ten", "cmd/e2e"},
-	"golang.org/x/net":                  {"edge"},
+	"golang.org/x/net":                  {"edge", "cmd/ten/domain_names_test.go"},
 	"github.com/caddyserver/certmagic":  {"edge/acme.go", "edge/acme_test.go"},
 	"github.com/mholt/acmez":            {"edge/acme_hook.go", "edge/acme_hook_test.go"},
 	"go.uber.org/zap":                   {"edge/acme.go"}, // certmagic cannot do without one

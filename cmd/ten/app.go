@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"unicode"
@@ -37,6 +38,8 @@ type app struct {
 
 	sysroot string // of the file system that install writes to; "" = the real one
 	execute runner // how install speaks to systemd
+
+	resolver *net.Resolver // whom doctor asks for names; nil = the machine's
 }
 
 // globals are the flags that every verb takes, before or after its name.

@@ -3,7 +3,6 @@ package main
 import (
 	"archive/tar"
 	"compress/gzip"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -55,6 +53,8 @@ type archive struct {
 	made time.Time
 
 	files, skipped int
+	changed        int // files that went or shrank meanwhile
+	databases      int // that were held still
 }
 
 // newArchive begins a file that is not there yet; give it back by finish or drop.
@@ -96,6 +96,20 @@ func (a *archive) finish() error {
 	return nil
 }
 
+// notes are what whoever restores it should know.
+func (a *archive) notes() (all []string) {
+	if a.databases > 0 {
+		all = append(all, fmt.Sprintf("Held still meanwhile: %d SQLite database(s), one after another", a.databases))
+	}
+	if a.changed > 0 {
+		all = append(all, fmt.Sprintf("Changed meanwhile: %d file(s) went or shrank", a.changed))
+	}
+	if a.skipped > 0 {
+		all = append(all, fmt.Sprintf("Left out: %d socket(s), pipe(s) or device(s)", a.skipped))
+	}
+	return all
+}
+
 // drop leaves nothing of it.
 func (a *archive) drop() {
 	a.file.Close()
@@ -113,67 +127,6 @@ func (a *archive) add(name string, data []byte, mode fs.FileMode) error {
 	}
 	a.files++
 	return nil
-}
-
-// addTree writes a directory with all that is below it. What is neither file,
-// directory nor link holds no data and is counted only. No link leads out of it.
-func (a *archive) addTree(ctx context.Context, dir, prefix string) error {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return fmt.Errorf("cannot read it: %w", err)
-	}
-	defer root.Close()
-	return fs.WalkDir(root.FS(), ".", func(path string, e fs.DirEntry, err error) error {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err == nil {
-			err = a.addEntry(root, path, prefix+"/"+path, e)
-		}
-		if err != nil {
-			return fmt.Errorf("cannot copy %s of %s: %w", path, dir, err)
-		}
-		return nil
-	})
-}
-
-func (a *archive) addEntry(root *os.Root, path, name string, e fs.DirEntry) error {
-	info, err := e.Info()
-	if err != nil {
-		return err
-	}
-	kind, link := info.Mode().Type(), ""
-	switch {
-	case kind == fs.ModeSymlink:
-		link, err = root.Readlink(path)
-	case kind != 0 && kind != fs.ModeDir:
-		a.skipped++
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	h, err := tar.FileInfoHeader(info, link)
-	if err != nil {
-		return err
-	}
-	h.Format = tar.FormatPAX // keeps the nanoseconds
-	h.Name = strings.TrimSuffix(name, "/.")
-	if info.IsDir() {
-		h.Name += "/"
-	}
-	h.Uid, h.Gid, h.Uname, h.Gname, h.Mode = 0, 0, "", "", int64(info.Mode().Perm())
-	if err := a.tar.WriteHeader(h); err != nil || kind != 0 {
-		return err
-	}
-	a.files++
-	f, err := root.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = io.CopyN(a.tar, f, h.Size)
-	return err
 }
 
 // opened is a backup that is being read.

@@ -21,25 +21,33 @@ import (
 )
 
 func (a *app) backupCmd() *cobra.Command {
-	return &cobra.Command{
+	var online bool
+	cmd := &cobra.Command{
 		Use: "backup [S:I] FILE", Short: "Copy the daemon's state, or one tenant's directory, to a file", Args: cobra.RangeArgs(1, 2),
 		Long: `Without S:I: the registry (tenants, tokens, domains), certificates of ACME, the
 admin token and tenement.toml; the daemon goes on meanwhile. With S:I: that
 tenant's directory, while it sleeps: one that is awake is put to sleep for the
-time it takes and woken again; visitors get a 503.`,
+time it takes and woken again; visitors get a 503. With --online it is left as
+it is: SQLite databases are held still by a read transaction of sqlite3 in the
+tenant's enclosure, all else is copied as it is found.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
-			if len(args) == 1 {
+			switch {
+			case len(args) == 1 && online:
+				return errors.New("--online goes with a tenant: the state is always copied while the daemon runs")
+			case len(args) == 1:
 				return a.backupState(ctx, args[0])
 			}
 			name, err := conf.ParseInstance(args[0])
 			if err != nil {
 				return err
 			}
-			return a.backupTenant(ctx, name, args[1])
+			return a.backupTenant(ctx, name, args[1], online)
 		},
 	}
+	cmd.Flags().BoolVar(&online, "online", false, "leave a tenant that is awake as it is")
+	return cmd
 }
 
 // ownPlace is the daemon's place on this machine: backups are made of files.
@@ -107,7 +115,10 @@ func (a *app) manifestOf(of string) manifest {
 	return manifest{Format: archiveFormat, Of: of, Made: time.Now().UTC().Truncate(time.Second), Version: version()}
 }
 
-func (a *app) backupTenant(ctx context.Context, name conf.Instance, file string) error {
+// tries is how often a tenant is copied anew that woke up or fell asleep meanwhile.
+const tries = 3
+
+func (a *app) backupTenant(ctx context.Context, name conf.Instance, file string, online bool) error {
 	p, err := a.ownPlace()
 	if err != nil {
 		return err
@@ -116,11 +127,31 @@ func (a *app) backupTenant(ctx context.Context, name conf.Instance, file string)
 	if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
 		return fmt.Errorf("%s has no directory: %s is not there", name, dir)
 	}
+	for try := 1; ; try++ {
+		err := a.tryTenant(ctx, p, name, file, online)
+		if !errors.Is(err, errMoved) || try == tries {
+			return err
+		}
+	}
+}
+
+// tryTenant makes the backup, or leaves nothing of it.
+func (a *app) tryTenant(ctx context.Context, p place, name conf.Instance, file string, online bool) error {
+	t, err := openTree(p.dirOf(name), dataPrefix)
+	if err != nil {
+		return err
+	}
+	defer t.close()
 	out, err := newArchive(file, a.manifestOf(name.String()))
 	if err != nil {
 		return err
 	}
-	if err := p.whileAsleep(ctx, name, func() error { return out.addTree(ctx, dir, dataPrefix) }); err != nil {
+	if online {
+		err = a.copyOnline(ctx, p, name, t, out)
+	} else {
+		err = p.whileAsleep(ctx, name, func() error { return out.addRest(ctx, t) })
+	}
+	if err != nil {
 		out.drop()
 		return err
 	}
@@ -128,8 +159,8 @@ func (a *app) backupTenant(ctx context.Context, name conf.Instance, file string)
 		return err
 	}
 	a.say("Wrote %s to %s: %d file(s)", name, file, out.files)
-	if out.skipped > 0 {
-		a.say("Left out: %d socket(s), pipe(s) or device(s)", out.skipped)
+	for _, note := range out.notes() {
+		a.say("%s", note)
 	}
 	return nil
 }

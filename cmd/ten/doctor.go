@@ -2,8 +2,8 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,6 +17,7 @@ type doctorJSON struct {
 	Levels     []levelJSON     `json:"levels"`
 	Services   []ailingJSON    `json:"services"` // those that cannot run here
 	Mechanisms []mechanismJSON `json:"mechanisms"`
+	Findings   []finding       `json:"findings"` // ports, names, clock, room
 }
 
 type levelJSON struct {
@@ -41,17 +42,29 @@ type mechanismJSON struct {
 
 func (a *app) doctorCmd() *cobra.Command {
 	var asJSON bool
+	var f serveFlags
 	cmd := &cobra.Command{
-		Use: "doctor", Short: "Say what this machine has for each isolation level, and how to get the rest", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return a.doctor(asJSON) },
+		Use: "doctor", Short: "Say what this machine has for tenants, what it lacks, and how to get that", Args: cobra.NoArgs,
+		Long: `What each level of isolation needs of the kernel; then ports, names of the
+domain, clock, disk, memory, files and processes, each with what it means and
+what to do. Port and domain are those of the daemon that runs, else of its unit,
+else of tenement.toml. Exit 1 when a service cannot run here, or something that
+the daemon cannot do without has failed. It changes nothing.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.portSet, f.domainSet = cmd.Flags().Changed("port"), cmd.Flags().Changed("domain")
+			return a.doctor(cmd.Context(), f, asJSON)
+		},
 	}
+	flags := cmd.Flags()
+	flags.IntVarP(&f.port, "port", "p", 8080, "the port to look at")
+	flags.StringVarP(&f.domain, "domain", "d", "localhost", "the domain to look at")
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }
 
 // doctor fails when a service of the configuration cannot run on this machine,
-// started by whoever asks.
-func (a *app) doctor(asJSON bool) error {
+// started by whoever asks, or a finding is wrong.
+func (a *app) doctor(ctx context.Context, f serveFlags, asJSON bool) error {
 	p, err := a.place()
 	if err != nil {
 		return err
@@ -59,15 +72,13 @@ func (a *app) doctor(asJSON bool) error {
 	d := sandbox.Diagnose(sandbox.Probe{Runsc: p.config.Settings.RunscPath, DataDir: p.dataDir, RunDir: p.runDir})
 	d.Mechanisms = append(d.Mechanisms, sandbox.WaysOut()...)
 	found := examined(p.config, d)
+	found.Findings = a.patient(p, f).findings(ctx)
 	if asJSON {
 		err = a.json(found)
 	} else {
 		a.printDoctor(found)
 	}
-	if n := len(found.Services); n > 0 {
-		return errors.Join(err, fmt.Errorf("%d of %d service(s) cannot run here", n, len(p.config.Services)))
-	}
-	return err
+	return errors.Join(err, found.complaint(p.config))
 }
 
 func examined(config *conf.Config, d sandbox.Diagnosis) doctorJSON {
@@ -107,6 +118,7 @@ func (a *app) printDoctor(j doctorJSON) {
 		rows = append(rows, []string{string(l.Level), yes(l.Available)})
 	}
 	table(a.out, rows)
+	a.printFindings(j.Findings)
 	for _, s := range j.Services {
 		a.say("")
 		a.say("service %s cannot run here: %s", s.Service, s.Reason)

@@ -27,6 +27,8 @@ func (h *fakeHost) Exec(ctx context.Context, name conf.Instance, x actors.Execut
 		return sandbox.Status{}, err
 	}
 	switch x.Argv[0] {
+	case sqliteShell:
+		return h.shell(ctx, x)
 	case "cat":
 		_, err := io.Copy(x.Streams[1], x.Streams[0])
 		return sandbox.Status{}, err

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -58,6 +59,19 @@ func lockedURL(dataDir string) string {
 	defer f.Close()
 	_, url := readLock(f)
 	return url
+}
+
+// lockedPID is who holds the lock of a data directory, as the file says; 0 when
+// that cannot be told.
+func lockedPID(dataDir string) int {
+	f, err := os.Open(filepath.Join(dataDir, lockName))
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	text, _ := readLock(f)
+	pid, _ := strconv.Atoi(text) // "unknown"
+	return pid
 }
 
 func readLock(r io.ReaderAt) (pid, url string) {

@@ -45,6 +45,9 @@ type fakeHost struct {
 
 	stubborn bool // hold and unhold have no effect
 
+	looked func()                                                          // Info is asked for
+	shell  func(context.Context, actors.Execution) (sandbox.Status, error) // what sqlite3 does in a tenant
+
 	overridden actors.Overridden // what becomes of changes of tenants' own settings
 }
 
@@ -108,6 +111,9 @@ func (h *fakeHost) List() []actors.Info {
 func (h *fakeHost) Info(name conf.Instance) (actors.Info, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.looked != nil {
+		h.looked()
+	}
 	i, ok := h.tenants[name]
 	if !ok {
 		return i, actors.ErrUnknownTenant
