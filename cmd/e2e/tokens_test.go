@@ -13,8 +13,9 @@ import (
 
 // Beside a hundred wrong tokens a second a valid one answers with a p99 below
 // validWithin, on a machine that is not busy otherwise. A busy one is given
-// busyFactor times that, and tokenRounds tries: what we make somebody wait for is
-// in each of them, what others do to the machine is not.
+// busyFactor times that, or times what it takes without anybody who guesses, and
+// tokenRounds tries: what we make somebody wait for is in each of them, what others
+// do to the machine is not.
 const (
 	validWithin = 20 * time.Millisecond
 	busyFactor  = 5
@@ -66,18 +67,35 @@ func (d *daemon) presents(token string, times int) (took latencies) {
 
 // guesses sends wrong tokens until stop, and counts the answers by their status;
 // 0 = none came.
-func (d *daemon) guesses(prefix string, got map[int]int, stop <-chan struct{}) {
+func (d *daemon) guesses(got map[int]int, stop <-chan struct{}) {
 	tick := time.NewTicker(tokenPace)
 	defer tick.Stop()
-	for i := 0; ; i++ {
+	for {
 		select {
 		case <-stop:
 			return
 		case <-tick.C:
-			status, _, _ := d.asks(fmt.Sprint(prefix, i))
+			status, _, _ := d.asks(fmt.Sprint("guess-", time.Now().UnixNano()))
 			got[status]++
 		}
 	}
+}
+
+// besideGuesses measures a valid token without and beside wrong ones, in turns, so
+// that what else the machine does is in both.
+func (d *daemon) besideGuesses(valid string, wrong map[int]int) (alone, beside latencies) {
+	for range 5 {
+		alone = append(alone, d.presents(valid, 60)...)
+		stop := make(chan struct{})
+		var guesser sync.WaitGroup
+		guesser.Go(func() { d.guesses(wrong, stop) })
+		beside = append(beside, d.presents(valid, 60)...)
+		close(stop)
+		guesser.Wait()
+	}
+	slices.Sort(alone)
+	slices.Sort(beside)
+	return alone, beside
 }
 
 // S9: whoever guesses is slowed down; whoever knows a token is not.
@@ -87,23 +105,17 @@ func TestTokens_AHundredWrongOnesASecondLockNobodyOut(t *testing.T) {
 	token := strings.Fields(d.must("token-gen"))
 	valid := token[len(token)-1]
 	wrong := map[int]int{}
-	var took latencies
-	for round := range tokenRounds {
-		stop := make(chan struct{})
-		var guesser sync.WaitGroup
-		guesser.Go(func() { d.guesses(fmt.Sprint("guess-", round, "-"), wrong, stop) })
-		took = d.presents(valid, 300)
-		close(stop)
-		guesser.Wait()
-		slices.Sort(took)
-		t.Logf("%d answers to a valid token beside wrong ones, answered %v: %v", len(took), wrong, took)
-		if took.at(0.99) <= busyFactor*validWithin {
+	for round := 1; ; round++ {
+		alone, beside := d.besideGuesses(valid, wrong)
+		most := busyFactor * max(validWithin, alone.at(0.99))
+		t.Logf("round %d, %d answers to a valid token: %v; beside wrong ones, answered %v: %v", round, len(alone), alone, wrong, beside)
+		if beside.at(0.99) <= most {
 			break
 		}
-	}
-	if took.at(0.99) > busyFactor*validWithin {
-		t.Errorf("beside wrong tokens a valid one's p99 is %v in the last of %d rounds, want %v at most, %v on a machine that is not busy",
-			took.at(0.99), tokenRounds, busyFactor*validWithin, validWithin)
+		if round == tokenRounds {
+			t.Fatalf("beside wrong tokens a valid one's p99 is %v in the last of %d rounds, want %v at most, %v on a machine that is not busy",
+				beside.at(0.99), tokenRounds, most, validWithin)
+		}
 	}
 	if wrong[http.StatusUnauthorized] == 0 || wrong[http.StatusTooManyRequests] < 100 || len(wrong) != 2 {
 		t.Errorf("wrong tokens were answered %v, want 401 to the first and 429 to all others", wrong)
