@@ -11,7 +11,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
+	"tenement/actors/ledger"
 	"tenement/conf"
 )
 
@@ -57,4 +59,26 @@ func TestHost_ASleeperCostsLittle(t *testing.T) {
 		}
 		runtime.KeepAlive(names)
 	})
+}
+
+// TestHistory_OfAThousandIsTwoMegabytes weighs a thousand tenants that have been awake for hours:
+// what the last hour of each costs.
+func TestHistory_OfAThousandIsTwoMegabytes(t *testing.T) {
+	const awake = 1000
+	before := weight()
+	b := newUsageBook()
+	for range awake {
+		h := &history{}
+		for range 3 * historyPoints {
+			h.keep(time.Now(), ledger.Usage{})
+		}
+		b.histories[&Cell{}] = h
+	}
+	cells := int64(unsafe.Sizeof(Cell{}))
+	each := (weight()-before)/awake - cells
+	t.Logf("%d bytes each", each)
+	if each > 2500 {
+		t.Errorf("%d bytes each, the aim is 2 KB and what leads to them", each)
+	}
+	runtime.KeepAlive(b)
 }

@@ -275,6 +275,15 @@ type (
 		metering chan *Metering // has room
 		stored   chan error     // has room
 	}
+	// historyAsk: somebody wants a tenant's last hour.
+	historyAsk struct {
+		sealed
+		cell   *Cell
+		points chan []HistoryPoint // has room
+		failed chan error          // has room
+	}
+	// historyFade: nobody has been awake for an hour.
+	historyFade struct{ sealed }
 	// accountStored: a write has its result.
 	accountStored struct {
 		sealed
@@ -353,5 +362,6 @@ func (m *reload) lost()     { reply(m.done, lostRefusal()) }
 func (m *edit) lost()       { m.applied(lostRefusal()) }
 func (m *commit) lost()     { m.done(lostRefusal()) }
 func (m *accountAsk) lost() { reply(m.stored, lostRefusal()) }
+func (m *historyAsk) lost() { reply(m.failed, lostRefusal()) }
 func (m *execute) lost()    { m.answer <- entered{} }
 func (m *relimited) lost()  { reply(m.done, lostRefusal()) }

@@ -29,6 +29,7 @@ type RolloutInfo struct {
 	Tenants int // of the service
 	Moved   int // are at the release, or will be when they wake
 	Left    int // have a process of another release, or are in between
+	Failed  int // of those it moved: do not stay up at the release
 }
 
 // rollouts are the goroutines that carry rollouts out, at most one a service.
@@ -191,6 +192,9 @@ func (h *Host) RolloutOf(service string) (RolloutInfo, error) {
 		}
 		if goal := t.goal(r); t.presence == between || t.presence == present && t.runs != goal {
 			info.Left++
+		}
+		if t.faulty(r) {
+			info.Failed++
 		}
 	}
 	return info, nil

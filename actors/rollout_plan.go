@@ -35,6 +35,9 @@ type rollee struct {
 
 func (t rollee) fit() bool { return !t.held && !t.failing }
 
+// faulty: it was moved, and a process of the release has failed.
+func (t rollee) faulty(r ledger.Rollout) bool { return t.moved && t.runs == r.To && t.flaw != "" }
+
 // rolloutStep is what a rollout does next.
 type rolloutStep struct {
 	do     rolloutAct
@@ -62,7 +65,7 @@ func nextStep(r ledger.Rollout, all []rollee, tried map[string]bool) rolloutStep
 		return nextBack(r, all, tried)
 	}
 	for _, t := range all {
-		if t.moved && t.runs == r.To && t.flaw != "" {
+		if t.faulty(r) {
 			return rolloutStep{do: rollBack, who: []string{t.id}, reason: t.id + ": " + t.flaw}
 		}
 	}

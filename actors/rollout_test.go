@@ -252,6 +252,24 @@ func TestRollout_ASleeperThatFailsAtTheReleaseStopsIt(t *testing.T) {
 	})
 }
 
+func TestRollout_WhoFailedIsCountedUntilItIsBack(t *testing.T) {
+	play(t, withReleases("v2"), func(t *testing.T, h *Host, s *stage) {
+		s.act("", behaviour{readyAfter: 200 * time.Millisecond})
+		crew(t, h, 20, 12)
+		s.actAt("v2", behaviour{diesEarly: 50 * time.Millisecond, status: sandbox.Status{Code: 3}})
+		begun(t, h, rolloutTo("v2", 3))
+		most, last := 0, RolloutInfo{}
+		for last = range h.FollowRollout(t.Context(), "notes") {
+			if last.State == ledger.RolloutBack {
+				most = max(most, last.Failed)
+			}
+		}
+		if most < 1 || most > 3 || last.State != ledger.RolloutUndone || last.Failed != 0 {
+			t.Errorf("%d of a batch of 3 failed; in the end %+v", most, last)
+		}
+	})
+}
+
 func TestRollout_ACanaryIsWatchedBeforeTheOthersFollow(t *testing.T) {
 	for _, falls := range []bool{false, true} {
 		t.Run(fmt.Sprint("falls ", falls), func(t *testing.T) {

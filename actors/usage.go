@@ -49,6 +49,9 @@ type usageBook struct {
 	stored   int64                     // stamp of the last write
 	dropped  string                    // the day on which old days were dropped
 	timer    *time.Timer               // nil: nobody is awake, all is stored
+
+	histories map[*Cell]*history // of those who were awake in the last hour
+	fading    *time.Timer        // nil: somebody is awake, or there are none
 }
 
 type usageKey struct {
@@ -67,7 +70,7 @@ type metered struct {
 func newUsageBook() *usageBook {
 	return &usageBook{
 		lives: map[*Cell]*metered{}, tallies: map[*Cell]ledger.Usage{}, services: map[string]ledger.Usage{},
-		pending: map[usageKey]ledger.Usage{}, stored: stamp(),
+		pending: map[usageKey]ledger.Usage{}, stored: stamp(), histories: map[*Cell]*history{},
 	}
 }
 
@@ -79,6 +82,7 @@ func (a *accountant) Receive(ctx actor.Context) {
 		a.wind()
 	case *opened:
 		a.b.lives[m.cell] = &metered{gen: m.gen, process: m.process, at: stamp()}
+		a.beginHistory(m.cell)
 		a.wind()
 	case *woke:
 		if l := a.life(m.cell, m.gen); l != nil {
@@ -97,6 +101,10 @@ func (a *accountant) Receive(ctx actor.Context) {
 		a.answer(m)
 	case *accountStored:
 		a.written(m)
+	case *historyAsk:
+		m.points <- a.b.pointsOf(m.cell)
+	case *historyFade:
+		a.fade()
 	case *actor.Stopping:
 		a.b.stop()
 	}
@@ -180,6 +188,7 @@ func (a *accountant) countDoor(c *Cell) {
 func (a *accountant) tick() {
 	a.b.timer = nil
 	a.lookAtAll()
+	a.keepHistories()
 	if len(a.b.lives) == 0 || stamp()-a.b.stored >= int64(storeEvery) {
 		a.store()
 	}
@@ -188,19 +197,23 @@ func (a *accountant) tick() {
 
 // wind sets the timer to the next look, unless there is nothing to look at.
 func (a *accountant) wind() {
-	b := a.b
-	if b.timer != nil || len(b.lives)+len(b.pending)+len(b.writing) == 0 {
-		return
+	b, h := a.b, a.h
+	switch {
+	case b.timer != nil:
+	case len(b.lives)+len(b.pending)+len(b.writing) > 0:
+		b.timer = time.AfterFunc(lookEvery, func() { h.toAccountant(&accountTick{}) })
+	default:
+		a.windFade()
 	}
-	h := a.h
-	b.timer = time.AfterFunc(lookEvery, func() { h.toAccountant(&accountTick{}) })
 }
 
 func (b *usageBook) stop() {
-	if b.timer != nil {
-		b.timer.Stop()
-		b.timer = nil
+	for _, t := range []*time.Timer{b.timer, b.fading} {
+		if t != nil {
+			t.Stop()
+		}
 	}
+	b.timer, b.fading = nil, nil
 }
 
 // answer looks for somebody who wants to know.

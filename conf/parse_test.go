@@ -212,6 +212,10 @@ func TestParse_NamesEveryProblemWithItsLine(t *testing.T) {
 	}
 }
 
+// atDomain is said of the service ok where it is at DOMAIN itself.
+const atDomain = "ok shares the dashboard's origin: a script of its pages can do there what a logged-in browser may; " +
+	"leave DOMAIN itself to an app that you trust with that (docs/dashboard.md)"
+
 func TestParse_RemarksOnWhatIsAllowed(t *testing.T) {
 	tests := []struct{ name, toml, want string }{
 		{"nothing to say", ok, ""},
@@ -234,7 +238,10 @@ func TestParse_RemarksOnWhatIsAllowed(t *testing.T) {
 			`5: service.notes.args[1]: {prot} is passed on as it is: it is none of {name} {id} {data_dir} {instance_dir} {socket} {port}; did you mean "port"?`},
 		{"paths of ours", ok + "[routing.path]\n'/api' = 'ok'\n'/healthy' = 'ok'\n'/metrics/x' = 'ok'",
 			"5: routing.path.\"/api\": tenement's own /api comes first\n" +
+				"6: routing.path.\"/healthy\": " + atDomain + "\n" +
 				"7: routing.path.\"/metrics/x\": tenement's own /metrics comes first"},
+		{"at DOMAIN itself", ok + "[routing]\ndefault = 'OK'", "5: routing.default: " + atDomain},
+		{"at a label of DOMAIN's", ok + "[routing.subdomain]\nwww = 'ok'", ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -59,22 +59,35 @@ func readRouting(c *Config, v value) {
 			f.fail("%s", problem)
 		} else if service, ok := c.target(f); ok {
 			c.Routing.Path[f.name] = service
-			remarkOwn(f)
+			remarkPath(f, service)
 		}
 	}
 	if f := v.field("default"); f.present() {
-		c.Routing.Default, _ = c.target(f)
+		if service, ok := c.target(f); ok {
+			c.Routing.Default = service
+			remarkOrigin(f, service)
+		}
 	}
 	v.known([]string{"subdomain", "default", "path"})
 }
 
-// remarkOwn warns of a path that the daemon's own pages keep from any service.
-func remarkOwn(v value) {
+// remarkPath warns of a path that the daemon's own pages keep from any service,
+// and of any other that it shares an origin with them.
+func remarkPath(v value, service string) {
 	for _, own := range []string{"/api", "/health", "/metrics", "/_tenement"} {
 		if v.name == own || strings.HasPrefix(v.name, own+"/") {
 			v.remark("tenement's own %s comes first", own)
+			return
 		}
 	}
+	remarkOrigin(v, service)
+}
+
+// remarkOrigin warns of a service at DOMAIN itself: to a browser its pages and the
+// dashboard are one site (RFC 6454), whose scripts may act for who is logged in.
+func remarkOrigin(v value, service string) {
+	v.remark("%s shares the dashboard's origin: a script of its pages can do there what a logged-in browser may; "+
+		"leave DOMAIN itself to an app that you trust with that (docs/dashboard.md)", service)
 }
 
 // target reads the name of a service as a value.

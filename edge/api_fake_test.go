@@ -38,6 +38,8 @@ type apiHost struct {
 	fail    error
 
 	overridden actors.Overridden // what becomes of changes of tenants' own settings
+	uncounted  bool              // no cgroup counts the CPU time of all
+	proved     bool              // the rollout's release is good
 }
 
 func apiName(s string) conf.Instance {
@@ -148,7 +150,13 @@ func (h *apiHost) Takes(name conf.Instance) (sandbox.Usage, bool) {
 	return sandbox.Usage{CPU: time.Second, Memory: 1 << 20}, err == nil && i.Awake()
 }
 
-func (h *apiHost) CPUOfAll() (time.Duration, bool) { return 90 * time.Second, true }
+func (h *apiHost) CPUOfAll() (time.Duration, bool) { return 90 * time.Second, !h.uncounted }
+
+// History has two points of whoever is known.
+func (h *apiHost) History(_ context.Context, name conf.Instance) ([]actors.HistoryPoint, error) {
+	_, err := h.find(name)
+	return []actors.HistoryPoint{{At: 1000, CPU: 0.25, Memory: 1 << 20, Requests: 2.5}, {At: 1030, Memory: 1 << 21}}, err
+}
 
 func (h *apiHost) Spawn(_ context.Context, name conf.Instance) (actors.Info, error) {
 	if err := h.did("spawn %s", name); err != nil {
@@ -251,7 +259,7 @@ func (h *apiHost) RolloutOf(service string) (actors.RolloutInfo, error) {
 
 func (h *apiHost) Rollouts() []actors.RolloutInfo {
 	return []actors.RolloutInfo{{Rollout: ledger.Rollout{
-		Service: "notes", Number: 4, To: "v2", Batch: 10, State: ledger.RolloutForward, Started: time.UnixMilli(1000),
+		Service: "notes", Number: 4, To: "v2", First: 3, Canary: true, Batch: 10, Proved: h.proved, State: ledger.RolloutForward, Started: time.UnixMilli(1000),
 	}, Tenants: 2, Moved: 1, Left: 1}}
 }
 

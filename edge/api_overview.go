@@ -20,7 +20,7 @@ type OverviewJSON struct {
 	Requests   uint64         `json:"requests"` // forwarded, of those registered
 	Inflight   int64          `json:"inflight"`
 	Memory     int64          `json:"memory_bytes"` // of the processes of those awake
-	CPUSecs    *float64       `json:"cpu_secs"`     // of all tenants so far, those asleep too; null: not an admin, or nobody counts
+	CPUSecs    float64        `json:"cpu_secs"`     // so far, of those who sleep now too; for an admin of forgotten ones too
 	Services   []ServiceJSON  `json:"services"`
 	Server     *ServerJSON    `json:"server"` // null: not an admin
 	Wakes      *WakesJSON     `json:"wakes"`  // null: not of a whole service
@@ -48,8 +48,12 @@ type WakesJSON struct {
 	Hour     uint64    `json:"hour"`
 }
 
-func (a *API) overview(_ context.Context, r *apiRequest) Reply {
+func (a *API) overview(ctx context.Context, r *apiRequest) Reply {
 	now := time.Now()
+	m, err := a.host.Metering(ctx)
+	if err != nil {
+		return a.failed("cannot tell what tenants use", err)
+	}
 	answer := OverviewJSON{Now: now.UnixMilli(), States: map[string]int{}}
 	services := a.visibleServices(r.who)
 	for _, info := range a.host.List() {
@@ -57,22 +61,29 @@ func (a *API) overview(_ context.Context, r *apiRequest) Reply {
 			continue
 		}
 		answer.count(services, info)
-		if used, awake := a.host.Takes(info.Name); awake {
-			answer.Memory += used.Memory
-		}
+		answer.Memory += m.Tenants[info.Name].MemoryBytes
+		answer.CPUSecs += m.Tenants[info.Name].CPU
 	}
 	for _, name := range slices.Sorted(maps.Keys(services)) {
 		answer.Services = append(answer.Services, *services[name])
 	}
 	answer.Wakes = a.wakes(r.who, now)
 	if r.who.admin {
-		answer.Server = readServer()
-		if spent, counted := a.host.CPUOfAll(); counted {
-			secs := spent.Seconds()
-			answer.CPUSecs = &secs
-		}
+		answer.Server, answer.CPUSecs = readServer(), a.cpuOfAll(m)
 	}
 	return answerJSON(http.StatusOK, answer)
+}
+
+// cpuOfAll is the CPU time of all tenants so far, in seconds: their cgroup's, or
+// where none counts them all the sum of what each was seen to use.
+func (a *API) cpuOfAll(m *actors.Metering) (secs float64) {
+	if spent, counted := a.host.CPUOfAll(); counted {
+		return spent.Seconds()
+	}
+	for _, used := range m.Services {
+		secs += used.CPU
+	}
+	return secs
 }
 
 // visibleServices are those of the file that the caller may see as a whole. A

@@ -40,7 +40,10 @@ type RolloutJSON struct {
 	Tenants int    `json:"tenants"` // of the service
 	Moved   int    `json:"moved"`   // are at the release, or will be when they wake
 	Left    int    `json:"left"`    // have a process that is yet to be replaced
+	Failed  int    `json:"failed"`  // of those moved: do not stay up at the release
 	Batch   int    `json:"batch"`
+	First   int    `json:"first"`           // tenants of the batch that proves the release
+	Canary  bool   `json:"canary"`          // that batch is watched for a while
 	Started int64  `json:"started"`         // ms since 1970
 	Ended   int64  `json:"ended,omitempty"` // ms since 1970
 }
@@ -48,7 +51,8 @@ type RolloutJSON struct {
 func rolloutJSON(i actors.RolloutInfo) RolloutJSON {
 	j := RolloutJSON{
 		Process: i.Service, Number: i.Number, To: releaseName(i.To), From: releaseName(i.From), State: string(i.State), Proved: i.Proved,
-		Reason: i.Reason, Tenants: i.Tenants, Moved: i.Moved, Left: i.Left, Batch: i.Batch, Started: i.Started.UnixMilli(),
+		Reason: i.Reason, Tenants: i.Tenants, Moved: i.Moved, Left: i.Left, Failed: i.Failed,
+		Batch: i.Batch, First: i.First, Canary: i.Canary, Started: i.Started.UnixMilli(),
 	}
 	if !i.Ended.IsZero() {
 		j.Ended = i.Ended.UnixMilli()

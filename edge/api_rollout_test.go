@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-const rolloutAnswer = `{"process":"notes","number":4,"to":"v2","from":"base","state":"running","proved":false,"reason":"","tenants":2,"moved":1,"left":1,"batch":10,"started":1000}`
+const rolloutAnswer = `{"process":"notes","number":4,"to":"v2","from":"base","state":"running","proved":false,"reason":"","tenants":2,"moved":1,"left":1,"failed":0,"batch":10,"first":3,"canary":true,"started":1000}`
 
 func TestRollout_BeginsWithWhatTheBodySays(t *testing.T) {
 	for body, deed := range map[string]string{

@@ -33,7 +33,7 @@ type historyPoint struct {
 
 // history keeps the looks. It has no goroutine: a timer that arms itself again.
 type history struct {
-	look func() (p historyPoint, awake bool)
+	look func() (p historyPoint, awake bool) // at 0: nothing could be seen
 
 	mu    sync.Mutex
 	armed bool
@@ -57,7 +57,9 @@ func (h *history) turn() {
 	point, awake := h.look()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.keep(point)
+	if point.at != 0 {
+		h.keep(point)
+	}
 	if h.armed = awake; awake {
 		time.AfterFunc(historyStep, h.turn)
 	}
@@ -97,18 +99,24 @@ func historyJSON(points []historyPoint) HistoryJSON {
 	return answer
 }
 
-// look asks the machine and every tenant that is awake.
+// look asks the machine, and the accountant about the tenants.
 func (a *API) look() (p historyPoint, awake bool) {
-	s := readServer()
-	p = historyPoint{at: time.Now().UnixMilli(), memory: s.MemoryTotal - s.MemoryAvailable, busy: s.CPUBusySecs, total: s.CPUTotalSecs}
-	spent, _ := a.host.CPUOfAll()
-	p.ofTenants = spent.Seconds()
+	ctx, cancel := context.WithTimeout(context.Background(), historyStep)
+	defer cancel()
+	m, err := a.host.Metering(ctx)
 	for _, info := range a.host.List() {
-		if used, up := a.host.Takes(info.Name); up {
-			awake = true
-			p.tenants += used.Memory
+		awake = awake || info.Awake()
+		if err == nil {
+			p.tenants += m.Tenants[info.Name].MemoryBytes
 		}
 	}
+	if err != nil {
+		a.log.Error().Err(err).Msg("cannot tell what tenants use: a look is missing in the last day's charts")
+		return historyPoint{}, awake
+	}
+	s := readServer()
+	p.at, p.memory, p.busy, p.total = time.Now().UnixMilli(), s.MemoryTotal-s.MemoryAvailable, s.CPUBusySecs, s.CPUTotalSecs
+	p.ofTenants = a.cpuOfAll(m)
 	return p, awake
 }
 

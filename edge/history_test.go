@@ -13,9 +13,14 @@ import (
 func TestHistory_LooksAsLongAsSomebodyIsAwake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var looks atomic.Int64
-		var awake atomic.Bool
+		var awake, blind atomic.Bool
 		awake.Store(true)
-		h := &history{look: func() (historyPoint, bool) { return historyPoint{at: looks.Add(1)}, awake.Load() }}
+		h := &history{look: func() (p historyPoint, _ bool) {
+			if p.at = looks.Add(1); blind.Load() {
+				p.at = 0
+			}
+			return p, awake.Load()
+		}}
 		wants := func(about string, want int64) {
 			t.Helper()
 			if got := looks.Load(); got != want {
@@ -36,6 +41,12 @@ func TestHistory_LooksAsLongAsSomebodyIsAwake(t *testing.T) {
 		h.begin()
 		time.Sleep(historyStep + time.Second)
 		wants("when one has woken again", 12)
+		blind.Store(true)
+		time.Sleep(2 * historyStep)
+		wants("that saw nothing", 14)
+		if kept := len(h.points()); kept != 12 {
+			t.Errorf("%d looks are kept, two of them saw nothing", kept)
+		}
 		awake.Store(false)
 		time.Sleep(historyStep)
 	})
@@ -78,7 +89,7 @@ func TestHistory_BeginsWithAWake(t *testing.T) {
 		d.measured.Woken(apiName("notes:alice"), actors.Phases{Ready: time.Millisecond})
 		time.Sleep(2*historyStep + time.Second)
 		points := d.history.points()
-		if len(points) != 2 || points[1].tenants != 1<<20 || points[1].memory <= 0 || points[1].ofTenants != 90 {
+		if len(points) != 2 || points[1].tenants != 64e6 || points[1].memory <= 0 || points[1].ofTenants != 90 {
 			t.Errorf("%+v", points)
 		}
 		decodedReply[HistoryJSON](t, d.ask("admin", "GET", "/api/history", ""))

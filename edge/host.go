@@ -79,7 +79,8 @@ type Manages interface {
 	List() []actors.Info // everybody registered, sorted by name
 	Why(name conf.Instance) (actors.Explanation, error)
 	Takes(name conf.Instance) (sandbox.Usage, bool) // false: it has no process
-	CPUOfAll() (time.Duration, bool)                // of all tenants so far; false: nobody counts
+	CPUOfAll() (time.Duration, bool)                // of all tenants so far; false: no cgroup counts
+	History(ctx context.Context, name conf.Instance) ([]actors.HistoryPoint, error)
 	Journal() *journal.Journal
 	Events() []actors.Occurrence                               // the newest of all tenants, oldest first
 	FollowEvents(ctx context.Context) <-chan actors.Occurrence // from now on, until ctx ends

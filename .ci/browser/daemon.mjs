@@ -41,6 +41,10 @@ args = [${app}]
 isolation = "process"
 listen = "tcp"
 idle_timeout = 600
+[service.shop.release.spring]
+env = { SEASON = "spring" }
+[service.shop.release.faulty]
+args = [${app}, "broken"]
 [service.broken]
 command = ${node}
 args = [${app}, "broken"]

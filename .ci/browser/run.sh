@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # .ci/browser/run.sh [TEN] - the dashboard in headless Chromium, against a daemon of
 # its own on loopback. TEN: a built binary; without one it is built. Screenshots go
-# to docs/screenshots, or to $SCREENSHOTS. Needs chromium, node and npm.
+# to docs/screenshots, or to $SCREENSHOTS; with ALL=1 there too every page, light, dark
+# and on a phone, to be looked at. Needs chromium, node and npm.
 set -euo pipefail
 ten=${1:+$(realpath "$1")}
 cd "$(dirname "${BASH_SOURCE[0]}")"

@@ -208,6 +208,15 @@ check("a tenant: reason, charts, live log with search and pause, hostile lines",
   must("the page keeps every line of a flood", (await page.locator(".lines p").count()) <= 2000);
   for (let i = 0; i < 5; i++) await daemon.visit("notes:alice", "/?burn=100");
   for (const title of ["CPU", "Memory", "Requests a second"]) await eventually("ink in " + title, async () => (await ink(page, title)) > 500);
+  await eventually("points that the daemon has kept", async () => (await daemon.api("GET", "/api/instances/notes:alice/history")).times.length > 0);
+  const minutes = Array.from({ length: 110 }, (_, i) => Date.now() - (112 - i) * 30000);
+  await page.route("**/api/instances/*/history", (r) => r.fulfill({ json: { now: Date.now(), step_secs: 30, times: minutes, cpu_percent: minutes.map(() => 40), memory_bytes: minutes.map(() => 90e6), requests_per_sec: minutes.map(() => 3) } }));
+  await page.reload();
+  for (const title of ["CPU", "Memory", "Requests a second"]) await eventually("the last hour in " + title, async () => (await page.evaluate((t) => {
+    const { width, height } = document.querySelector(`figure[aria-label="${t}"] canvas`);
+    const drawn = document.querySelector(`figure[aria-label="${t}"] canvas`).getContext("2d").getImageData(width * 0.4, height * 0.7, width * 0.2, 1).data; // what is filled below the line
+    return drawn.filter((v, i) => i % 4 === 3 && v > 0).length / (drawn.length / 4);
+  }, title)) > 0.9);
   await eventually("a timeline", async () => (await text(page, ".tall .events")).includes("running"));
   await leaves(v);
 });
@@ -249,25 +258,86 @@ check("actions: each asks first, and does what it says", async () => {
 });
 
 check("deploy: a version gets its share, traffic is routed", async () => {
-  const v = await visitor({ where: "#/deploy?process=shop" }), { page } = v;
+  const v = await visitor({ where: "#/deploy?process=shop" }), { page } = v, versions = '[aria-label="Versions"] tbody';
   await eventually("the one version", async () => (await page.locator("tbody a.id").allInnerTexts()).join() === "shop:v1");
   await page.fill("#version", "v2");
   await page.fill("#weight", "25");
   await page.click("form.card >> nth=0 >> button");
   must("what is asked", (await text(page, "dialog h2")) === "Deploy shop:v2?");
   await page.click("dialog button[type=submit]");
-  await eventually("both versions with their shares", async () => /v1[\s\S]*80 %[\s\S]*v2[\s\S]*20 %/.test(await text(page, "tbody")));
+  await eventually("both versions with their shares", async () => /v1[\s\S]*80 %[\s\S]*v2[\s\S]*20 %/.test(await text(page, versions)));
   same("the weight of v2", (await why("shop:v2")).weight, 25);
   await page.selectOption("#from", "v1");
   await page.selectOption("#to", "v2");
   await page.click("form.card >> nth=1 >> button");
   await page.click("dialog button[type=submit]");
   await eventually("all of it at v2", async () => (await why("shop:v2")).weight === 100 && (await why("shop:v1")).weight === 0);
-  await eventually("the shares", async () => /v2[\s\S]*100 %[\s\S]*v1[\s\S]*0 %/.test(await text(page, "tbody")));
+  await eventually("the shares", async () => /v2[\s\S]*100 %[\s\S]*v1[\s\S]*0 %/.test(await text(page, versions)));
   await page.click('button[aria-label="Weigh shop:v1"]');
   await page.fill("dialog input", "50");
   await page.click("dialog button[type=submit]");
   await eventually("the new weight", async () => (await why("shop:v1")).weight === 50);
+  await leaves(v);
+});
+
+// rollsOut answers the question that a rollout begins with.
+async function rollsOut(page, fields) {
+  for (const [name, value] of Object.entries(fields)) await page.fill("#ask-" + name, value);
+  await page.click("dialog button[type=submit]");
+  await page.waitForSelector("dialog", { state: "detached" });
+}
+const ofShop = async () => (await daemon.api("GET", "/api/rollouts?process=shop"))[0];
+// aRollout begins one to the release at which the tenants of shop are not.
+async function aRollout(batch) {
+  const to = (await why("shop:c1")).release === "spring" ? "base" : "spring";
+  await daemon.api("POST", "/api/rollouts", { process: "shop", to, batch });
+}
+const overWith = (state) => eventually("a rollout that is " + state, async () => (await ofShop()).state === state);
+
+check("rollout: all tenants move to a release, live, and back; one that fails says why", async () => {
+  const v = await visitor({ where: "#/deploy?process=shop", minds: /status of 409/ }), { page } = v, releases = '[aria-label="Releases"] tbody', state = '[aria-label="Rollout"] .state';
+  const all = (await daemon.api("GET", "/api/tenants?process=shop&limit=1")).total;
+  await eventually("the releases", async () => (await page.locator(releases + " th .id").allInnerTexts()).join() === "base,faulty,spring");
+  must("where new tenants begin: " + (await text(page, releases)), /base\s+new tenants begin here/.test(await text(page, releases)));
+  same("what can be rolled out", await page.locator(releases + " button").evaluateAll((list) => list.map((b) => b.getAttribute("aria-label"))), ["Roll out faulty", "Roll out spring"]);
+  must("a rollout before there was one", (await text(page, '[aria-label="Rollout"]')).includes("No rollout yet."));
+
+  await page.click('button[aria-label="Roll out spring"]');
+  same("what is asked", await text(page, "dialog h2"), "Move all tenants of shop to spring?");
+  await page.keyboard.press("Escape");
+  same("rollouts after Escape", await ofShop(), undefined);
+  await page.click('button[aria-label="Roll out spring"]');
+  await rollsOut(page, { batch: "2" });
+  await eventually("its beginning", async () => (await text(page, state)) === "running");
+  same("buttons to begin another meanwhile", await page.locator(releases + " button").count(), 0);
+  await eventually("some of the way", async () => { const now = Number(await page.getAttribute('[role="progressbar"]', "aria-valuenow")); return now > 0 && now < 100; });
+  await eventually("batches to go", async () => /proved itself.*batch(es)? to go/.test(await text(page, '[aria-label="Rollout"]')));
+  await eventually("its end", async () => (await text(page, state)) === "done");
+  await eventually("all at spring", async () => (await page.locator(releases + " tr", { hasText: "spring" }).locator("td.num").first().innerText()) === String(all));
+  const moved = await ofShop();
+  same("the rollout", [moved.state, moved.to, moved.moved, moved.left, moved.failed, moved.batch], ["done", "spring", all, 0, 0, 2]);
+  same("the release of one of them", (await why("shop:c1")).release, "spring");
+
+  await page.click('button:text-is("Move back to base")');
+  await rollsOut(page, { batch: "1" });
+  await page.click('button:text-is("Abort")');
+  same("what has the focus", await page.evaluate(() => document.activeElement.textContent), "Cancel");
+  await page.click("dialog button[type=submit]");
+  await eventually("it is undone", async () => (await text(page, state)) === "rolled back" && (await text(page, '[aria-label="Rollout"]')).includes("It stopped: aborted by hand."));
+  same("the release of one of them", (await why("shop:c1")).release, "spring");
+
+  await page.click('button[aria-label="Roll out faulty"]');
+  await rollsOut(page, { canary: "20" });
+  await eventually("its end", async () => (await ofShop()).to === "faulty" && (await ofShop()).state === "rolled back");
+  await eventually("why it stopped", async () => (await text(page, state)) === "rolled back" && /It stopped: \w+: .*exit status 3/.test(await text(page, '[aria-label="Rollout"]')));
+  must("the canary is not named", /Canary\s+2/.test(await text(page, '[aria-label="Rollout"] .facts')));
+  await eventually("nobody at faulty", async () => (await page.locator(releases + " tr", { hasText: "faulty" }).locator("td.num").first().innerText()) === "0");
+
+  await page.route("**/api/rollouts", (r) => (r.request().method() === "POST" ? r.fulfill({ status: 409, json: { error: hostile } }) : r.continue()));
+  await page.click('button[aria-label="Roll out base"]');
+  await page.click("dialog button[type=submit]");
+  await eventually("the refusal, as text, in the dialog", async () => (await text(page, "dialog .wrong")) === hostile);
+  await page.keyboard.press("Escape");
   await leaves(v);
 });
 
@@ -279,12 +349,28 @@ check("hostile ids, states, reasons and errors are texts", async () => {
   await page.route("**/api/events?*", (r) => r.fulfill({ json: [event] }));
   await page.route("**/why", (r) => r.fulfill({ json: { ...row, instance: row.id, since: 1, since_secs: 1, reason: hostile, holds: [hostile], next: hostile, listen: hostile, pid: 1, generation: 1 } }));
   await page.route("**/storage", (r) => r.fulfill({ status: 500, json: { error: hostile } }));
+  await page.route("**/api/releases?*", (r) => r.fulfill({ json: [{ process: "shop", release: hostile, configured: true, current: true, tenants: 1, awake: 1, leaving: 1 }, { process: "shop", release: "x" + hostile, configured: false, current: false, tenants: 1, awake: 0, leaving: 0 }] }));
+  const rolled = { process: "shop", number: 1, to: hostile, from: hostile, state: "running", proved: true, reason: hostile, tenants: 2, moved: 1, left: 1, failed: 1, batch: 1, first: 1, canary: true, started: 1 };
+  await page.route("**/api/rollouts?*", (r) => r.fulfill({ json: [rolled] }));
+  await page.route("**/api/rollouts/stream?*", (r) => r.fulfill({ contentType: "text/event-stream", body: "data: " + JSON.stringify(rolled) + "\n\n" }));
   await page.reload();
   await eventually("the event", async () => (await text(page, ".events")).includes(hostile));
   await go(page, "#/tenants");
   await eventually("the row", async () => (await text(page, "tbody")).includes(row.id));
   await page.click("tbody a.id");
   await eventually("the page of it", async () => (await text(page, "h1")) === row.id && (await text(page, ".reason")).includes(hostile));
+  await go(page, "#/deploy?process=shop");
+  await eventually("the releases", async () => (await text(page, '[aria-label="Releases"]')).includes("x" + hostile));
+  const rollout = await text(page, '[aria-label="Rollout"]');
+  must("not the texts of the rollout: " + rollout, rollout.includes("It stopped: " + hostile) && rollout.includes("At " + hostile));
+  same("elements out of them", await page.locator("main :is(script, img, svg, iframe)").count(), 0);
+  await page.click('button:text-is("Abort")');
+  must("what is asked", (await text(page, "dialog h2")).includes(hostile));
+  await page.keyboard.press("Escape");
+  for (const state of ["rolling back", "rolled back", "done", hostile]) {
+    Object.assign(rolled, { state, ended: state === "rolling back" ? undefined : 2 });
+    await eventually("state " + state, async () => (await text(page, '[aria-label="Rollout"] .state')) === state);
+  }
   await page.unroute("**/api/tenants?*");
   await page.route("**/api/tenants?*", (r) => r.fulfill({ status: 500, json: { error: hostile } }));
   await go(page, "#/tenants");
@@ -312,14 +398,28 @@ check("the policy refuses what a hole would let in", async () => {
   await leaves(v);
 });
 
-check("a read-only token looks, a tenant's token sees its own", async () => {
+check("a read-only token looks, a service's and a tenant's token see their own", async () => {
+  if (!(await ofShop())) await aRollout(10).then(() => overWith("done"));
   const looker = await daemon.api("POST", "/api/tokens", { read_only: true, description: hostile });
   let v = await visitor({ token: looker.token, where: "#/tenant/notes%3Aalice" });
   await eventually("its state", async () => (await text(v.page, ".head")).includes("running"));
   same("buttons", await v.page.locator(".head button").count(), 0);
   await go(v.page, "#/deploy");
   await eventually("a word about it", async () => (await text(v.page, "main")).includes("may only look"));
-  same("forms", await v.page.locator("form").count(), 0);
+  await eventually("the releases", async () => (await v.page.locator('[aria-label="Releases"] tbody tr').count()) > 0);
+  same("forms and buttons", await v.page.locator("main form, main button").count(), 0);
+  await go(v.page, "#/deploy?process=shop");
+  await eventually("the last rollout", async () => (await text(v.page, '[aria-label="Rollout"] .state')) === (await ofShop()).state);
+  same("buttons of a rollout", await v.page.locator("main form, main button").count(), 0);
+  await leaves(v);
+
+  const service = await daemon.api("POST", "/api/tokens", { service: "shop" });
+  v = await visitor({ token: service.token });
+  await v.page.click("a[data-page=deploy]");
+  await eventually("its service's releases", async () => (await v.page.locator('[aria-label="Releases"] th .id').allInnerTexts()).join() === "base,faulty,spring");
+  same("services to choose from", await v.page.locator("#service option").allInnerTexts(), ["shop"]);
+  must("why it has no buttons", (await text(v.page, "main")).includes("takes an admin token"));
+  same("its forms and buttons", await v.page.locator("main form, main button").count(), 0);
   await leaves(v);
 
   const own = await daemon.api("POST", "/api/tokens", { tenant: "notes:bob" });
@@ -342,6 +442,7 @@ check("a read-only token looks, a tenant's token sees its own", async () => {
 
 check("axe finds nothing serious, light and dark, on every page", async () => {
   const found = [];
+  if (!(await ofShop())) await aRollout(10).then(() => overWith("done"));
   for (const colorScheme of ["light", "dark"]) {
     const v = await visitor({ token: null, colorScheme }), { page } = v;
     const look = async (name) => {
@@ -370,7 +471,11 @@ check("axe finds nothing serious, light and dark, on every page", async () => {
     await page.keyboard.press("Escape");
     await go(page, "#/deploy?process=shop");
     await page.waitForSelector("tbody a.id");
+    await page.waitForSelector('[aria-label="Rollout"] .facts dd');
     await look("deploy");
+    await page.click('[aria-label="Releases"] button');
+    await look("rollout dialog");
+    await page.keyboard.press("Escape");
     await leaves(v);
   }
   must(found.join("\n"), found.length === 0);
@@ -379,6 +484,7 @@ check("axe finds nothing serious, light and dark, on every page", async () => {
 check("pages, as in docs/screenshots", async () => {
   fs.mkdirSync(shots, { recursive: true });
   const take = (page, name) => page.screenshot({ path: path.join(shots, name + ".png"), animations: "disabled", caret: "hide" });
+  const places = [["#/", "overview"], ["#/tenants", "tenants"], ["#/deploy?process=shop", "deploy"], ["#/tenant/notes%3Aalice", "tenant"]];
   const v = await visitor(), { page } = v;
   const busy = setInterval(() => { for (const [id, burn] of [["notes:alice", 30], ["notes:alice", 10], ["shop:v1", 5]]) daemon.visit(id, "/api/notes?burn=" + burn * Math.random()).catch(() => {}); }, 250);
   try {
@@ -396,14 +502,27 @@ check("pages, as in docs/screenshots", async () => {
     await page.emulateMedia({ colorScheme: "light" });
     await go(page, "#/deploy?process=shop");
     await page.waitForSelector("tbody a.id");
-    await page.waitForTimeout(500);
+    await aRollout(1);
+    await eventually("some of a rollout on the page", async () => (await text(page, '[aria-label="Rollout"] .state')) === "running" && Number(await page.getAttribute('[role="progressbar"]', "aria-valuenow")) > 40);
+    await eventually("the table in step with it", async () => new Set(await page.locator('[aria-label="Releases"] td.num:nth-child(2)').allInnerTexts()).size > 2);
     await take(page, "deploy");
+    await overWith("done");
+    for (const [hash, name] of process.env.ALL ? places : []) { // to be looked at
+      await go(page, hash);
+      for (const colorScheme of ["light", "dark"]) {
+        await page.emulateMedia({ colorScheme });
+        await page.waitForTimeout(4000);
+        await take(page, `all-${name}-${colorScheme}`);
+      }
+    }
+    await page.emulateMedia({ colorScheme: "light" });
     await page.setViewportSize({ width: 390, height: 844 });
-    for (const [hash, name] of [["#/", "phone"], ["#/tenants", ""], ["#/deploy?process=shop", ""], ["#/tenant/notes%3Aalice", ""]]) {
+    for (const [hash, name] of places) {
       await go(page, hash);
       await page.waitForTimeout(1500);
       same("what sticks out of a phone at " + hash, await page.evaluate(() => document.documentElement.scrollWidth), 390);
-      if (name) await take(page, name);
+      if (name === "overview") await take(page, "phone");
+      if (process.env.ALL) await page.screenshot({ path: path.join(shots, `all-${name}-phone.png`), fullPage: true });
     }
   } finally { clearInterval(busy); }
   await leaves(v);
@@ -453,6 +572,8 @@ try {
   await daemon.api("POST", "/api/instances/register", { instances: Array.from({ length: 5000 }, (_, i) => "notes:t" + String(i).padStart(4, "0")) });
   for (const id of ["alice", "bob", "carol", "t0007", "t0011"]) await daemon.api("POST", "/api/instances/spawn", { process: "notes", id });
   await daemon.api("POST", "/api/instances/spawn", { process: "shop", id: "v1" });
+  await daemon.api("POST", "/api/instances/register", { instances: ["c1", "c2", "c3", "c4", "c5", "c6", "c7"].map((id) => "shop:" + id) });
+  for (const id of ["c1", "c2", "c3", "c4", "c5"]) await daemon.visit("shop:" + id, "/");
   await daemon.api("POST", "/api/instances/spawn", { process: "broken", id: "one" }).catch((err) => same("a broken one", err.status, 503));
   await eventually("a failed one", async () => (await why("broken:one")).state === "failed");
   for (let i = 0; i < 20; i++) await daemon.visit("notes:alice", "/notes/" + i);

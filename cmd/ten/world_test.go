@@ -128,6 +128,9 @@ func (h *fakeHost) Why(name conf.Instance) (actors.Explanation, error) {
 
 func (h *fakeHost) Takes(conf.Instance) (sandbox.Usage, bool) { return sandbox.Usage{}, false }
 func (h *fakeHost) CPUOfAll() (time.Duration, bool)           { return 0, false }
+func (h *fakeHost) History(context.Context, conf.Instance) ([]actors.HistoryPoint, error) {
+	return nil, nil
+}
 
 func (h *fakeHost) Spawn(_ context.Context, name conf.Instance) (actors.Info, error) {
 	if name.Service != "notes" {

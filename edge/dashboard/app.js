@@ -43,7 +43,7 @@ function show() {
 function begin(who) {
   session = who;
   bar.hidden = false;
-  bar.querySelector("a[data-page=deploy]").hidden = session.scope !== "admin";
+  bar.querySelector("a[data-page=deploy]").hidden = session.scope === "tenant";
   say(document.getElementById("who"), who.scope + (who.for ? " " + who.for : "") + (who.read_only ? ", read-only" : ""));
   show();
 }

@@ -104,20 +104,18 @@ function mark(s, marks) {
 // powers are the distances of marks for bytes.
 export const powers = Array.from({ length: 44 }, (_, i) => 2 ** i);
 
-// gap is the time, in seconds, without a look that a line does not cross.
-const gap = 130;
-
-// Series keeps the newest points of what is polled.
+// Series keeps the newest points of what is polled. gap is the time, in seconds,
+// without a look that a line does not cross.
 export class Series {
-  constructor(lines, keep = 2400) {
+  constructor(lines, gap = 130, keep = 2400) {
     this.times = [];
     this.values = Array.from({ length: lines }, () => []);
-    this.keep = keep;
+    [this.gap, this.keep] = [gap, keep];
   }
   add(ms, ...values) {
     const at = ms / 1000, last = this.times.at(-1);
     if (last !== undefined && at <= last) return;
-    if (last !== undefined && at - last > gap) this.push(last + 1, values.map(() => null));
+    if (last !== undefined && at - last > this.gap) this.push(last + 1, values.map(() => null));
     this.push(at, values);
   }
   // seed puts what the daemon has kept before the points that are newer.

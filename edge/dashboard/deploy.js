@@ -1,7 +1,8 @@
-// Versions of a service and their shares: weights, deploy, route.
+// A service's releases and rollout; its versions and their shares: weights, deploy, route.
 import { h, put, say, badge, tenantLink, secs, every } from "./dom.js";
 import { get, call, instance } from "./api.js";
 import { ask } from "./dialog.js";
+import { rollout } from "./rollout.js";
 
 export function deploy(main, can) {
   let services = [], rows = [];
@@ -12,10 +13,12 @@ export function deploy(main, can) {
   const weight = h("input", { id: "weight", name: "weight", type: "number", min: 0, max: 100, value: "100", required: true });
   const timeout = h("input", { id: "timeout", name: "timeout", type: "number", min: 1, max: 3600, value: "30", required: true });
   const from = h("select", { id: "from", required: true }), to = h("select", { id: "to", required: true });
-  const off = can.admin ? null : h("p.muted", {}, "This token may only look.");
+  const off = can.admin ? null : h("p.muted.off", {}, can.act ? "To deploy takes an admin token." : "This token may only look.");
+  const releases = rollout(can);
 
   put(main, h("h1.sr", {}, "Deploy"), note,
     h("div.tools", {}, h("label", { for: "service" }, "Service"), service, apex),
+    releases.el,
     h("section", {}, h("h2", {}, "Versions that share the traffic"), h("div.scroll", { tabindex: "0", role: "region", "aria-label": "Versions" }, h("table", {}, h("thead", {}, h("tr", {}, ...["Version", "State", "Health", "Uptime", "Weight", "Share", ""].map((t) => h("th", { scope: "col" }, t || h("span.sr", {}, "Actions"))))), body))),
     off || h("div.columns.even", {},
       h("form.card", { onsubmit: doDeploy }, h("h2", {}, "Deploy a version"), h("p.muted", {}, "Wakes the version; once it is healthy, it gets its share."),
@@ -40,6 +43,7 @@ export function deploy(main, can) {
       say(apex, !now ? "No service is configured." : { weighted: chosen + "." + can.session.domain + " is shared by weight.", none: "apex = \u201cnone\u201d: " + chosen + "." + can.session.domain + " serves nobody, whatever the weights." }[now.apex] || chosen + "." + can.session.domain + " always serves " + now.apex + ".");
       rows = now ? (await get("/api/tenants", { process: chosen, weighted: true, sort: "-weight", limit: 200 })).tenants : [];
       table();
+      await releases.refresh(now ? chosen : "");
       say(note, "");
     } catch (err) { say(note, err.message); }
   }
@@ -91,5 +95,9 @@ export function deploy(main, can) {
     });
   }
 
-  return every(3000, refresh);
+  const stop = every(3000, refresh);
+  return () => {
+    stop();
+    releases.end();
+  };
 }

@@ -5,10 +5,11 @@ import { chart, powers, Series, Rate } from "./chart.js";
 import { ask } from "./dialog.js";
 import { log } from "./log.js";
 
-// What was measured of whom, of those looked at last.
-const kept = new Map();
+// What was measured of whom, of those looked at last. A line does not cross a
+// minute without a look: the tenant slept, or nobody looked.
+const kept = new Map(), gap = 70;
 function measured(id) {
-  if (!kept.has(id)) kept.set(id, { cpu: new Series(1), memory: new Series(1), requests: new Series(1), cpuRate: new Rate(), requestRate: new Rate() });
+  if (!kept.has(id)) kept.set(id, { cpu: new Series(1, gap), memory: new Series(1, gap), requests: new Series(1, gap) });
   if (kept.size > 20) kept.delete(kept.keys().next().value);
   return kept.get(id);
 }
@@ -35,9 +36,18 @@ export function tenant(main, can, id) {
     h("div.charts.three", {}, ...Object.values(charts).map((c) => c.el)),
     h("div.columns.log-first", {}, output.el, h("section", {}, h("h2", {}, "Timeline"), h("div.scroll.tall", { tabindex: "0", role: "region", "aria-label": "Timeline" }, timeline))));
 
-  const numbers = measured(id);
+  const numbers = measured(id), cpuRate = new Rate(), requestRate = new Rate();
+  let ahead = 0; // how far the daemon's clock is ahead of ours, in ms: its points and ours are on one line
+  const past = get(instance(id, "/history")).then((had) => {
+    const times = had.times.map((ms) => ms / 1000);
+    ahead = had.now - Date.now();
+    numbers.cpu.seed(times, had.cpu_percent);
+    numbers.memory.seed(times, had.memory_bytes);
+    numbers.requests.seed(times, had.requests_per_sec);
+  }, () => {}); // what comes from now on is shown all the same
   const stop = every(2000, async () => {
     try {
+      await past;
       const [why, table] = await Promise.all([get(instance(id, "/why")), get("/api/tenants", { process: service, id: name })]);
       show(why, table.tenants[0]);
       say(note, "");
@@ -62,11 +72,11 @@ export function tenant(main, can, id) {
     rows.forEach(([, value], i) => say(facts.children[i].lastChild, value));
     actions(why);
     if (!row) return;
-    const at = Date.now();
-    const cpu = numbers.cpuRate.next(row.cpu_secs, at / 1000), requests = numbers.requestRate.next(row.requests, at / 1000);
+    const at = Date.now() + ahead;
+    const cpu = cpuRate.next(row.cpu_secs, at / 1000), requests = requestRate.next(row.requests, at / 1000);
     numbers.memory.add(at, row.memory_bytes);
-    numbers.cpu.add(at, cpu === null ? (row.cpu_secs === null ? null : 0) : 100 * cpu);
-    numbers.requests.add(at, requests === null ? 0 : requests);
+    if (cpu !== null || row.cpu_secs === null) numbers.cpu.add(at, cpu === null ? null : 100 * cpu); // no rate: the first look, or it sleeps
+    if (requests !== null) numbers.requests.add(at, requests);
     for (const name of Object.keys(charts)) numbers[name].show(charts[name]);
   }
 
