@@ -110,9 +110,10 @@ func TestBackup_OfAnAwakeTenantHoldsWhatWasCommitted(t *testing.T) {
 			if after := d.instances()["notes:alice"]; after.Pid != before.Pid || after.Restarts != 0 {
 				t.Errorf("it was not left alone: %+v, then %+v", before, after)
 			}
-			if log, _ := d.written("bob"); log == 0 {
-				t.Error("what was restored does not serve")
-			}
+			eventually(t, "what was restored serves", time.Minute, func() bool { // it answers before its first transaction
+				log, journal := d.written("bob")
+				return log > 0 && journal > 0
+			})
 		})
 	}
 }
