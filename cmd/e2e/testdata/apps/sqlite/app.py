@@ -1,6 +1,7 @@
 """Two SQLite databases that are written to without pause, one with a log (WAL) and
 one with a rollback journal. In each, after every transaction, total.n is the number
-of the newest entry and the last KEPT entries are there. GET / says how far both are."""
+of the newest entry and the last KEPT entries are there. GET / says how far both are,
+GET /rest too, and ends the writing."""
 import http.server
 import os
 import sqlite3
@@ -10,6 +11,7 @@ import time
 
 KEPT = 1000
 counts = {}
+resting = threading.Event()
 
 
 def write(name, mode):
@@ -20,7 +22,7 @@ def write(name, mode):
     db.execute("CREATE TABLE IF NOT EXISTS total(n INTEGER)")
     db.execute("CREATE TABLE IF NOT EXISTS entry(place INTEGER PRIMARY KEY, n INTEGER, text BLOB)")
     db.execute("INSERT INTO total SELECT 0 WHERE NOT EXISTS (SELECT * FROM total)")
-    while True:
+    while not resting.is_set():
         db.execute("BEGIN IMMEDIATE")
         db.execute("UPDATE total SET n = n + 1")
         db.execute(f"INSERT OR REPLACE INTO entry SELECT n % {KEPT}, n, randomblob(2000 + abs(random()) % 3000) FROM total")
@@ -31,6 +33,10 @@ def write(name, mode):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        if self.path == "/rest":
+            resting.set()
+            for thread in writers:
+                thread.join()
         body = " ".join(str(counts.get(name, 0)) for name in MODES).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -43,6 +49,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 MODES = {"log.db": "WAL", "deep/journal.db": "DELETE"}
 os.makedirs(os.path.join(os.environ["DATA_DIR"], "deep"), exist_ok=True)
-for one in sys.argv[1:] or MODES:
-    threading.Thread(target=write, args=(one, MODES[one]), daemon=True).start()
+writers = [threading.Thread(target=write, args=(one, MODES[one]), daemon=True) for one in sys.argv[1:] or MODES]
+for writer in writers:
+    writer.start()
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
