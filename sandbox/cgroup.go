@@ -168,6 +168,15 @@ func (l *leaf) open() (int, error) {
 	return fd, nil
 }
 
+// number is how the kernel names the cgroup where it has no path; 0 when it is gone.
+func (l *leaf) number() uint64 {
+	var st unix.Stat_t
+	if unix.Stat(l.dir, &st) != nil {
+		return 0
+	}
+	return st.Ino
+}
+
 // dirs are the leaf and the cgroups that a tenant made below it, deepest last.
 func (l *leaf) dirs() ([]string, error) {
 	var all []string

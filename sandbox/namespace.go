@@ -210,13 +210,12 @@ func (n *enclosure) enter() error {
 // enter is told by name, before the app is blamed.
 func (n *enclosure) enterDir() error {
 	s := n.p.spec
-	become := func(uid int) error { return errors.Join(unix.Setfsgid(uid), unix.Setfsuid(uid)) } // and lose root's rights over files, or regain them
-	if err := become(int(s.UID)); err != nil {
-		return fmt.Errorf("cannot become user %d: %w", s.UID, err)
+	if err := become(s.UID); err != nil {
+		return err
 	}
 	err := unix.Chdir(s.Dir)
-	if err := become(os.Geteuid()); err != nil { // a cgroup is entered with them
-		return fmt.Errorf("cannot become user %d: %w", os.Geteuid(), err)
+	if err := become(uint32(os.Geteuid())); err != nil { // a cgroup is entered with root's rights
+		return err
 	}
 	switch {
 	case errors.Is(err, unix.EACCES):
