@@ -183,10 +183,13 @@ func (n *enclosure) enter() error {
 		return fmt.Errorf("cannot set the host name %q: %w", n.p.spec.Hostname, err)
 	}
 	unix.Umask(0) // of this thread alone, since CLONE_FS
-	if err := n.furnish(); err != nil {
+	if err := n.startInit(); err != nil {
 		return err
 	}
-	if err := n.startInit(); err != nil {
+	if err := n.furnish(); err != nil { // while PID 1 mounts /proc
+		return err
+	}
+	if err := n.awaitInit(); err != nil {
 		return err
 	}
 	if err := maskProc(); err != nil {
@@ -351,8 +354,7 @@ func writeNew(path, text string) error {
 	return err
 }
 
-// startInit starts PID 1 of the tenant's pid namespace and waits until /proc is
-// there.
+// startInit starts PID 1 of the tenant's pid namespace.
 func (n *enclosure) startInit() error {
 	null := n.child.files[0]
 	attr := syscall.ProcAttr{
@@ -377,6 +379,11 @@ func (n *enclosure) startInit() error {
 	}
 	unix.Close(n.signal[1])
 	n.signal[1] = -1
+	return nil
+}
+
+// awaitInit waits until /proc is there.
+func (n *enclosure) awaitInit() error {
 	var answer [4]byte
 	if got, err := readDatagram(n.signal[0], answer[:]); err != nil || got != len(answer) {
 		return fmt.Errorf("PID 1 of the tenant did not start: %w", errors.Join(err, errors.New("it ended")))

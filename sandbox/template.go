@@ -17,10 +17,10 @@ import (
 // stage is where a new root is put together before it becomes the root.
 const stage = "/proc"
 
-// own is where a tenant's private file system is attached. Like initPath it lies
-// in a directory that /proc will cover.
+// own is where a tenant's private file system is attached: out of its reach,
+// and where PID 1 mounts nothing meanwhile. initPath will be covered by /proc.
 const (
-	own      = "/proc/own"
+	own      = masks + "/own"
 	initPath = "/proc/init"
 )
 
