@@ -168,8 +168,22 @@ func (l *leaf) open() (int, error) {
 	return fd, nil
 }
 
-// dirs are the leaf and the cgroups that a tenant made below it, deepest last.
+// number is how the kernel names the cgroup where it has no path; 0 when it is gone.
+func (l *leaf) number() uint64 {
+	var st unix.Stat_t
+	if unix.Stat(l.dir, &st) != nil {
+		return 0
+	}
+	return st.Ino
+}
+
+// dirs are the leaf and the cgroups that a tenant made below it, deepest last. A
+// cgroup's links count those below it: most have none, and are not read.
 func (l *leaf) dirs() ([]string, error) {
+	var st unix.Stat_t
+	if unix.Stat(l.dir, &st) == nil && st.Nlink == 2 {
+		return []string{l.dir}, nil
+	}
 	var all []string
 	err := filepath.WalkDir(l.dir, func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.IsDir() {

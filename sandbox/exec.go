@@ -95,7 +95,7 @@ func (v *visitor) begin(c Command) error {
 func (v *visitor) launch(child *childFiles) error {
 	enter := noNewPrivileges
 	if v.spec.Level == LevelNamespace {
-		spaces, err := openSpaces(v.host.init)
+		spaces, err := openSpaces(member{v.host.pid, v.host.start}, v.spec.UID)
 		if err != nil {
 			return err
 		}
@@ -174,7 +174,7 @@ func (v *visitor) signal(s syscall.Signal) error {
 	return nil
 }
 
-// spaces are the namespaces of a tenant, by the file of its PID 1 for each.
+// spaces are the namespaces of a tenant, by the file of its program for each.
 type spaces []*os.File
 
 // enteredKinds are those of a tenant's own; the network is known, and a cgroup
@@ -184,20 +184,27 @@ var enteredKinds = []struct {
 	flag int
 }{{"mnt", unix.CLONE_NEWNS}, {"ipc", unix.CLONE_NEWIPC}, {"uts", unix.CLONE_NEWUTS}, {"pid", unix.CLONE_NEWPID}}
 
-// openSpaces opens them, and looks afterwards whether the process is the one meant.
-func openSpaces(init member) (spaces, error) {
-	var all spaces
-	for _, kind := range enteredKinds {
-		file, err := os.Open("/proc/" + strconv.Itoa(init.pid) + "/ns/" + kind.name)
-		if err != nil {
-			all.close()
-			return nil, fmt.Errorf("cannot open a namespace: %w", reason(err))
-		}
-		all = append(all, file)
-	}
-	if s, err := readStat(init.pid); err != nil || s.start != init.start {
+// openSpaces opens them, and looks afterwards whether the process is the one
+// meant. PID 1 shares them, and is out of sight without CAP_SYS_PTRACE.
+func openSpaces(main member, uid uint32) (all spaces, err error) {
+	err = peek(uid, func() error {
 		all.close()
-		return nil, errors.New("it has just ended")
+		all = nil
+		for _, kind := range enteredKinds {
+			file, err := os.Open("/proc/" + strconv.Itoa(main.pid) + "/ns/" + kind.name)
+			if err != nil {
+				return fmt.Errorf("cannot open a namespace: %w", reason(err))
+			}
+			all = append(all, file)
+		}
+		return nil
+	})
+	if s, gone := readStat(main.pid); err == nil && (gone != nil || s.start != main.start) {
+		err = errors.New("it has just ended")
+	}
+	if err != nil {
+		all.close()
+		return nil, err
 	}
 	return all, nil
 }

@@ -44,13 +44,17 @@ func (i *inside) close() {
 // openInside finds the namespaces of a process that runs already.
 func openInside(pid int, uid uint32) (*inside, error) {
 	proc := "/proc/" + strconv.Itoa(pid)
-	n, err := openNetns(proc + "/ns/net")
+	i := &inside{uid: uid}
+	err := peek(uid, func() (err error) {
+		if i.net, err = openNetns(proc + "/ns/net"); err != nil {
+			return err
+		}
+		if i.root, err = openRoot(proc + "/root"); err != nil {
+			i.net.close()
+		}
+		return err
+	})
 	if err != nil {
-		return nil, err
-	}
-	i := &inside{net: n, uid: uid}
-	if i.root, err = openRoot(proc + "/root"); err != nil {
-		i.close()
 		return nil, err
 	}
 	return i, nil

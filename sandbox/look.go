@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -15,24 +16,24 @@ import (
 var loopbacks = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
 
 // look is one cheap look at whether the process listens where it was told to.
-// squatter is the inode of a foreign socket on its port, 0 if there is none.
-func (p *Process) look() (found Endpoint, squatter uint32) {
+// squatter is a foreign socket on its port, the zero one if there is none.
+func (p *Process) look() (found Endpoint, squatter tcpSocket) {
 	if p.spec.Socket != "" && p.listensAt(p.spec.Socket) {
-		return p.socketEndpoint(), 0
+		return p.socketEndpoint(), tcpSocket{}
 	}
 	if p.spec.Port == 0 {
-		return Endpoint{}, 0
+		return Endpoint{}, tcpSocket{}
 	}
 	for _, loopback := range loopbacks {
 		address := netip.AddrPortFrom(loopback, uint16(p.spec.Port))
-		inode := p.engine.diag.listener(p.inside.network(), p.procNet(), address)
-		if inode == 0 {
+		listener := p.engine.diag.listener(p.inside.network(), p.procNet(), address)
+		if listener.inode == 0 {
 			continue
 		}
-		if p.hasSocket(inode) {
-			return Endpoint{Network: "tcp", Address: address.String(), inside: p.inside}, 0
+		if p.made(listener) || p.hasSocket(listener.inode) {
+			return Endpoint{Network: "tcp", Address: address.String(), inside: p.inside}, tcpSocket{}
 		}
-		squatter = inode
+		squatter = listener
 	}
 	return Endpoint{}, squatter
 }
@@ -54,16 +55,29 @@ func (p *Process) socketEndpoint() Endpoint {
 }
 
 // listensAt looks for a listening socket of the tenant's at path. inotify tells
-// of bind, which comes before listen; hence the question to the kernel.
+// of bind, which comes before listen; hence the question to the kernel. Inside
+// nobody is asked whose it is, which takes CAP_SYS_PTRACE: what is bound to a
+// file in the tenant's view counts as its own, and Dial looks at the file's owner.
 func (p *Process) listensAt(path string) bool {
 	st, err := p.socketPlace().stat(path)
 	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFSOCK {
 		return false
 	}
+	there := func(s unixSocket) bool { return s.name == path || s.isFile(st) }
+	if p.inside != nil {
+		return p.engine.diag.anyListening(p.inside.network(), p.procNet(), there)
+	}
 	return p.anySocket(func(inode uint32) bool {
-		s, listens := p.engine.diag.listening(p.inside.network(), p.procNet(), inode)
-		return listens && (s.name == path || s.isFile(st))
+		s, listens := p.engine.diag.listening(nil, p.procNet(), inode)
+		return listens && there(s)
 	})
+}
+
+// made reports that the socket was made in the process's cgroup: nobody but its
+// tree is in there.
+func (p *Process) made(s tcpSocket) bool {
+	l, isLeaf := p.tree.(*leaf)
+	return isLeaf && s.cgroup != 0 && s.cgroup == l.number()
 }
 
 // isFile knows a socket that was bound by another name (relative, through a
@@ -119,12 +133,13 @@ func anySocketOf(pid int, test func(inode uint32) bool) bool {
 	return false
 }
 
-// ownerOf names the process that has a socket open, "pid 123 (python3)".
-func ownerOf(inode uint32) string {
+// ownerOf names the process that has a socket open, "pid 123 (python3)", as far
+// as we may know.
+func ownerOf(listener tcpSocket) string {
 	pids, _ := processes()
 	var oldest stat
 	for _, pid := range pids {
-		if !anySocketOf(pid, func(other uint32) bool { return other == inode }) {
+		if !anySocketOf(pid, func(other uint32) bool { return other == listener.inode }) {
 			continue
 		}
 		// Between its fork and its exec a child holds what its parent has: the
@@ -134,7 +149,7 @@ func ownerOf(inode uint32) string {
 		}
 	}
 	if oldest.pid == 0 {
-		return "another process"
+		return fmt.Sprintf("another process, of user %d", listener.user)
 	}
 	pid := strconv.Itoa(oldest.pid)
 	name, _ := os.ReadFile("/proc/" + pid + "/comm")

@@ -183,10 +183,13 @@ func (n *enclosure) enter() error {
 		return fmt.Errorf("cannot set the host name %q: %w", n.p.spec.Hostname, err)
 	}
 	unix.Umask(0) // of this thread alone, since CLONE_FS
-	if err := n.furnish(); err != nil {
+	if err := n.startInit(); err != nil {
 		return err
 	}
-	if err := n.startInit(); err != nil {
+	if err := n.furnish(); err != nil { // while PID 1 mounts /proc
+		return err
+	}
+	if err := n.awaitInit(); err != nil {
 		return err
 	}
 	if err := maskProc(); err != nil {
@@ -210,13 +213,12 @@ func (n *enclosure) enter() error {
 // enter is told by name, before the app is blamed.
 func (n *enclosure) enterDir() error {
 	s := n.p.spec
-	become := func(uid int) error { return errors.Join(unix.Setfsgid(uid), unix.Setfsuid(uid)) } // and lose root's rights over files, or regain them
-	if err := become(int(s.UID)); err != nil {
-		return fmt.Errorf("cannot become user %d: %w", s.UID, err)
+	if err := become(s.UID); err != nil {
+		return err
 	}
 	err := unix.Chdir(s.Dir)
-	if err := become(os.Geteuid()); err != nil { // a cgroup is entered with them
-		return fmt.Errorf("cannot become user %d: %w", os.Geteuid(), err)
+	if err := become(uint32(os.Geteuid())); err != nil { // a cgroup is entered with root's rights
+		return err
 	}
 	switch {
 	case errors.Is(err, unix.EACCES):
@@ -352,8 +354,7 @@ func writeNew(path, text string) error {
 	return err
 }
 
-// startInit starts PID 1 of the tenant's pid namespace and waits until /proc is
-// there.
+// startInit starts PID 1 of the tenant's pid namespace.
 func (n *enclosure) startInit() error {
 	null := n.child.files[0]
 	attr := syscall.ProcAttr{
@@ -378,6 +379,11 @@ func (n *enclosure) startInit() error {
 	}
 	unix.Close(n.signal[1])
 	n.signal[1] = -1
+	return nil
+}
+
+// awaitInit waits until /proc is there.
+func (n *enclosure) awaitInit() error {
 	var answer [4]byte
 	if got, err := readDatagram(n.signal[0], answer[:]); err != nil || got != len(answer) {
 		return fmt.Errorf("PID 1 of the tenant did not start: %w", errors.Join(err, errors.New("it ended")))

@@ -198,10 +198,21 @@ func newNetPool(outfit func(*netns) error) *netPool {
 	return p
 }
 
+// refillAfter is how long a pool that is more than half full waits before it makes
+// up for one that was taken: to make it at once would cost the start that took it.
+const refillAfter = 20 * time.Millisecond
+
 // fill makes namespaces until the pool is closed. After a failure (out of
 // memory, or of namespaces) it tries again in a second.
 func (p *netPool) fill() error {
 	for {
+		if len(p.ready) > cap(p.ready)/2 {
+			select {
+			case <-time.After(refillAfter):
+			case <-p.stop:
+				return nil
+			}
+		}
 		n, err := p.make()
 		if err != nil {
 			select {

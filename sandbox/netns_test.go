@@ -151,3 +151,32 @@ func TestNetPool_GivesEachOnce(t *testing.T) {
 		t.Error("a closed pool keeps some")
 	}
 }
+
+func TestNetPool_MakesUpForOneWhenTheStartThatTookItIsOver(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("a network namespace needs root")
+	}
+	made := make(chan time.Time, 10*netPoolSize)
+	p := newNetPool(func(*netns) error { made <- time.Now(); return nil })
+	for range netPoolSize { // one is in the hand of who fills it
+		<-made
+	}
+	begin := time.Now()
+	n, err := p.take()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.close()
+	if waited := (<-made).Sub(begin); waited < refillAfter {
+		t.Errorf("after %v", waited)
+	}
+	for range netPoolSize { // more than there are
+		n, err := p.take()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.close()
+	}
+	p.close() // whether it waits or makes one
+}

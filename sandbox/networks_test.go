@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -108,4 +110,22 @@ func TestNetworks_APoolFillsBehindItsUsers(t *testing.T) {
 	n.close()
 	pool := w.pools[NetworkPrivate]
 	eventually(t, "the pool to fill", func() bool { return len(pool.ready) == netPoolSize-1 })
+}
+
+// What fails between the network and the cgroup gives the network back.
+func TestNetworks_AStartThatFailsEarlyKeepsNone(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, Options{})
+	s := inNamespace(t, character(t, "hangs"))
+	s.Listen, s.Socket = ListenFD, filepath.Join(s.RunDir, strings.Repeat("x", 200)) // no address of a socket is so long
+	p := newProcess(e, s, Events{})
+	if err := p.begin(); err == nil || !strings.Contains(err.Error(), "cannot listen on") {
+		t.Fatal(err)
+	}
+	if p.tree != nil {
+		t.Error("it had a cgroup already")
+	}
+	if err := p.inside.net.file.Close(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("its network is open: %v", err)
+	}
 }

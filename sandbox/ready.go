@@ -144,8 +144,8 @@ func (p *Process) exitedError() error {
 }
 
 // notReady says what was waited for, and who is in the way.
-func (p *Process) notReady(squatter uint32) string {
-	if squatter != 0 {
+func (p *Process) notReady(squatter tcpSocket) string {
+	if squatter.inode != 0 {
 		return fmt.Sprintf("port %d is taken by %s, not by %s", p.spec.Port, ownerOf(squatter), p.spec.Name)
 	}
 	var places []string

@@ -268,10 +268,11 @@ func TestFindTCP_TakesListenersOnTheAddressOrOnAll(t *testing.T) {
 		"   1: 00000000:1F91 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12 1 0 100 0 0 10 0\n" +
 		"   2: 0100007F:1F92 0100007F:1F90 01 00000000:00000000 00:00000000 00000000     0        0 13 1 0 100 0 0 10 0\n" +
 		"   3: 0200007F:1F93 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 14 1 0 100 0 0 10 0\n" +
-		"   4: rubbish\n"
-	for port, want := range map[uint16]uint32{8080: 11, 8081: 12, 8082: 0, 8083: 0} {
+		"   4: 0100007F:1F94 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 14 1 0 100 0 0 10 0\n" +
+		"   5: rubbish\n"
+	for port, want := range map[uint16]tcpSocket{8080: {inode: 11}, 8081: {inode: 12}, 8082: {}, 8083: {}, 8084: {inode: 14, user: 1000}} {
 		if got := findTCP(table, netip.AddrPortFrom(loopbacks[0], port)); got != want {
-			t.Errorf("%d: %d, want %d", port, got, want)
+			t.Errorf("%d: %v, want %v", port, got, want)
 		}
 	}
 }
@@ -286,7 +287,7 @@ func TestFirstMessage_ACutAnswerIsAnError(t *testing.T) {
 	if _, ok := parseUnix([]byte{1, 0, stateListen}); ok {
 		t.Error("half a message was read")
 	}
-	if parseInet(make([]byte, 71)) != 0 {
+	if parseInet(make([]byte, 71)) != (tcpSocket{}) {
 		t.Error("half a message was read")
 	}
 }

@@ -318,6 +318,7 @@ func (p *Process) abandon() error {
 		forget()
 	}
 	if p.tree == nil {
+		p.inside.close()
 		return removeFiles(p.spec)
 	}
 	if p.child {

@@ -17,10 +17,10 @@ import (
 // stage is where a new root is put together before it becomes the root.
 const stage = "/proc"
 
-// own is where a tenant's private file system is attached. Like initPath it lies
-// in a directory that /proc will cover.
+// own is where a tenant's private file system is attached: out of its reach,
+// and where PID 1 mounts nothing meanwhile. initPath will be covered by /proc.
 const (
-	own      = "/proc/own"
+	own      = masks + "/own"
 	initPath = "/proc/init"
 )
 
@@ -223,6 +223,11 @@ func (t *template) build(l layout, mounts []Mount) error {
 	if err != nil {
 		return err
 	}
+	nodes, err := cloneDevices(devices)
+	defer func() { closeClones(nodes) }()
+	if err != nil {
+		return err
+	}
 	extra, err := cloneExtra(l, mounts)
 	defer func() { closeClones(extra) }()
 	if err != nil {
@@ -231,7 +236,7 @@ func (t *template) build(l layout, mounts []Mount) error {
 	if err := raise(system, links); err != nil {
 		return err
 	}
-	return furnish(l, extra)
+	return furnish(l, append(nodes, extra...))
 }
 
 // cloneSystem copies the directories below a root, and reads its symbolic links.
@@ -376,42 +381,6 @@ func hide(l layout) error {
 		if err := cover(path); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// makeDev makes the device files that every program may count on.
-func makeDev() error {
-	if err := mountNew("tmpfs", "/dev", unix.MS_NOSUID|unix.MS_NOEXEC, "mode=0755,size=64k"); err != nil {
-		return err
-	}
-	for name, minor := range map[string]uint32{"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9} {
-		if err := makeDevice(name, unix.Mkdev(1, minor)); err != nil {
-			return err
-		}
-	}
-	if err := makeDevice("tty", unix.Mkdev(5, 0)); err != nil {
-		return err
-	}
-	for name, target := range map[string]string{
-		"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2", "ptmx": "pts/ptmx",
-	} {
-		if err := os.Symlink(target, "/dev/"+name); err != nil {
-			return fmt.Errorf("cannot make /dev: %w", err)
-		}
-	}
-	for _, dir := range []string{"/dev/shm", "/dev/pts"} {
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			return fmt.Errorf("cannot make /dev: %w", err)
-		}
-	}
-	return nil
-}
-
-func makeDevice(name string, device uint64) error {
-	path := "/dev/" + name
-	if err := unix.Mknod(path, unix.S_IFCHR|0o666, int(device)); err != nil {
-		return fmt.Errorf("cannot make %s: %w", path, err)
 	}
 	return nil
 }

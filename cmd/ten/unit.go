@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"tenement/sandbox"
 )
 
 // unitHead begins every file of ours, and is how we know it again.
@@ -134,22 +136,13 @@ func (p *installation) directories() string {
 	return b.String()
 }
 
-// rights are the capabilities that enclosing others takes.
-var rights = []string{
-	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", // tenants' files
-	"CAP_KILL", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SETFCAP", // their users
-	"CAP_NET_ADMIN", "CAP_NET_BIND_SERVICE", "CAP_SYS_ADMIN", "CAP_SYS_CHROOT", // their namespaces
-	"CAP_MKNOD",      // their /dev
-	"CAP_SYS_PTRACE", // their /proc/PID/fd and root: whose a listener is, and where the edge connects from
-}
-
 // denied are system calls that neither the daemon nor a tenant at namespace has a
 // use for; gVisor traces its processes, which is @debug.
 var denied = []string{"@clock", "@cpu-emulation", "@module", "@obsolete", "@raw-io", "@reboot", "@resources", "@swap"}
 
 // hardening is what an enclosed unit is not to see and do. Tenants inherit it, so
 // that nothing of it may be what an app needs. What systemd could forbid besides
-// is what enclosing takes: namespaces of every kind, host names, mounts, devices;
+// is what enclosing takes: namespaces of every kind, host names, mounts, users;
 // RestrictSUIDSGID= takes openat2 away (systemd 252), by which paths are opened.
 func (p *installation) hardening() string {
 	calls := slices.Clone(denied)
@@ -172,6 +165,7 @@ ProtectSystem=strict
 ReadWritePaths=%s
 ProtectHome=%s
 PrivateTmp=%s
+PrivateDevices=yes
 DevicePolicy=closed
 PrivateMounts=yes
 ProtectProc=invisible
@@ -180,7 +174,7 @@ ProtectControlGroups=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
-`, unitMark, unitEnclosed, strings.Join(rights, " "), strings.Join(calls, " "), strings.Join(p.writable(), " "), yes(!p.homeShown), yes(!p.tmpShown))
+`, unitMark, unitEnclosed, strings.Join(sandbox.Rights(), " "), strings.Join(calls, " "), strings.Join(p.writable(), " "), yes(!p.homeShown), yes(!p.tmpShown))
 }
 
 func (p *installation) usesGVisor() bool {

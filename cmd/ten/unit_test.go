@@ -217,7 +217,7 @@ func TestUnit_SystemdKnowsEveryWordOfIt(t *testing.T) {
 
 // How much an attacker has in the daemon's place, as systemd counts it (0 to 10).
 func TestUnit_TheEnclosedOneIsExposedNoMoreThanItsWorkTakes(t *testing.T) {
-	for toml, most := range map[string]float64{isEnclosed: 4.7, isEnclosed + isSandboxed: 4.9} {
+	for toml, most := range map[string]float64{isEnclosed: 4.2, isEnclosed + isSandboxed: 4.2} {
 		p := planned(t, plainData+toml, installFlags{})
 		if p.tmpShown { // the world of the test lies there, a server's does not
 			p.tmpShown = false

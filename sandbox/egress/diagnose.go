@@ -151,7 +151,6 @@ func sendThrough(a, b *os.File) error {
 const (
 	probes       = 10
 	probeTimeout = 200 // milliseconds, for each
-	probePort    = 9   // discard
 )
 
 func sendProbe(a, b *os.File, target netip.Addr) error {
@@ -160,7 +159,11 @@ func sendProbe(a, b *os.File, target netip.Addr) error {
 		return err
 	}
 	defer unix.Close(receiver)
-	if err := unix.Bind(receiver, &unix.SockaddrInet4{Port: probePort}); err != nil {
+	if err := unix.Bind(receiver, &unix.SockaddrInet4{}); err != nil { // a low port of its own takes CAP_NET_BIND_SERVICE
+		return err
+	}
+	bound, err := unix.Getsockname(receiver)
+	if err != nil {
 		return err
 	}
 	sender, err := probeSocket(a)
@@ -169,7 +172,7 @@ func sendProbe(a, b *os.File, target netip.Addr) error {
 	}
 	defer unix.Close(sender)
 	for range probes {
-		to := &unix.SockaddrInet4{Port: probePort, Addr: target.As4()}
+		to := &unix.SockaddrInet4{Port: bound.(*unix.SockaddrInet4).Port, Addr: target.As4()}
 		if err := unix.Sendto(sender, []byte{0}, 0, to); err != nil && !errors.Is(err, unix.EHOSTUNREACH) {
 			return fmt.Errorf("cannot send through the host: %w", err)
 		}
