@@ -151,11 +151,3 @@ func TestExec_ASignalReachesItAndItEndsWithTheTenant(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func TestExec_AtSandboxItIsRefusedInWords(t *testing.T) {
-	t.Parallel()
-	p := &Process{spec: Spec{Level: LevelSandbox}, done: make(chan struct{})}
-	if _, err := p.Exec(Command{}, nil); err != errNoExec {
-		t.Error(err)
-	}
-}
