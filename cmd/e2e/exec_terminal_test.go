@@ -191,8 +191,8 @@ func TestExec_AShellAtATerminal(t *testing.T) {
 		if out := s.shown(); strings.Contains(out, "job control") {
 			t.Errorf("no job control: %s", out)
 		}
-		if r, err := d.api("GET", "/api/instances?all=true", ""); err != nil || !strings.Contains(r.body, `"requests":0`) {
-			t.Errorf("a command is a request: %s, %v", r.body, err)
+		if used := d.used("web:one"); used.Requests != 0 || used.Wakes != 1 {
+			t.Errorf("a command is no request: %+v", used)
 		}
 		d.must("stop", "web:one")
 		if left := processesOf(filepath.Join(d.data, "web", "one")); len(left) > 0 {

@@ -94,17 +94,24 @@ func (a *app) exec(ctx context.Context, r edge.ExecRequest) error {
 	defer pumps.close()
 	stop := passSignals(conn)
 	defer stop()
-	err = outcome(conn)
+	reply, err := hearEnd(conn)
+	if err != nil {
+		return err
+	}
 	pumps.drain()
-	return err
+	return outcome(reply)
 }
 
-// outcome waits for how a command ended: nil when it did well.
-func outcome(conn io.Reader) error {
-	var reply edge.ExecReply
+// hearEnd waits until the daemon says how a command ended.
+func hearEnd(conn io.Reader) (reply edge.ExecReply, err error) {
 	if err := json.NewDecoder(conn).Decode(&reply); err != nil {
-		return fmt.Errorf("the daemon left before the command had ended: %w", err)
+		return reply, fmt.Errorf("the daemon left before the command had ended: %w", err)
 	}
+	return reply, nil
+}
+
+// outcome is nil for a command that did well.
+func outcome(reply edge.ExecReply) error {
 	switch {
 	case reply.Error != "":
 		return errors.New(reply.Error)

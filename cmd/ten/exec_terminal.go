@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -43,7 +44,8 @@ func (a *app) execAtTerminal(conn *net.UnixConn, r edge.ExecRequest) error {
 		return err
 	}
 	if master == nil {
-		return outcome(rest)
+		reply, err := hearEnd(rest)
+		return cmp.Or(err, outcome(reply))
 	}
 	defer master.Close() // hangs up, if the command still runs
 	c := &console{keys: a.in.(*os.File), screen: a.out, master: master}
@@ -51,13 +53,21 @@ func (a *app) execAtTerminal(conn *net.UnixConn, r edge.ExecRequest) error {
 		return err
 	}
 	defer c.close()
+	var reply edge.ExecReply // of ended
 	ended := make(chan error, 1)
-	go func() { ended <- outcome(rest) }() // ends with the connection
+	go func() { // ends with the connection
+		var err error
+		reply, err = hearEnd(rest)
+		ended <- err
+	}()
 	for {
 		select {
 		case err := <-ended:
+			if err != nil {
+				return err
+			}
 			c.drain()
-			return err
+			return outcome(reply)
 		case s := <-c.signals:
 			if s != syscall.SIGWINCH {
 				return &exitError{128 + int(s.(syscall.Signal))}
