@@ -81,6 +81,10 @@ func (v *visitor) begin(c Command) error {
 		defer v.master.Close()
 	}
 	if err != nil {
+		if v.child { // it was forked, but did not become the command
+			killChild(v.pid)
+			unix.Close(v.pidfd)
+		}
 		return err
 	}
 	_ = raiseOOMScore(v.pid) // one that ended already needs none

@@ -100,8 +100,6 @@ func (v *visitor) spawnGuest(path string, child *childFiles) error {
 	unix.Close(started[1]) // or its end would never be heard of
 	child.owned = child.owned[:len(child.owned)-1]
 	if v.guest, err = guestNumber(started[0], guestWithin); err != nil {
-		killChild(v.pid)
-		unix.Close(v.pidfd)
 		return fmt.Errorf("gVisor did not run it: %w", words(err, child.owned[runscWordsFD]))
 	}
 	return nil
