@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -14,9 +16,12 @@ import (
 // Execution is a command that is to run in a tenant's enclosure, with its variables.
 type Execution struct {
 	Argv    []string
-	Streams [3]*os.File           // closed by Exec
+	Streams [3]*os.File           // closed by Exec; none with a terminal
 	Signals <-chan syscall.Signal // passed on to the command
 	NoWake  bool                  // an error when the tenant is asleep
+
+	Terminal     *sandbox.Terminal // in place of Streams; nil: none
+	TerminalType string            // what TERM says then
 }
 
 // Exec wakes a tenant, runs a command in its enclosure and tells how it ended. The
@@ -31,7 +36,7 @@ func (h *Host) Exec(ctx context.Context, name conf.Instance, x Execution) (sandb
 	if err := h.enter(ctx, c, x.NoWake); err != nil {
 		return sandbox.Status{}, err
 	}
-	defer c.Leave()
+	defer c.Pause() // a use, but no request
 	inside := make(chan entered, 1)
 	h.tell(c, &execute{answer: inside})
 	e := <-inside
@@ -39,12 +44,22 @@ func (h *Host) Exec(ctx context.Context, name conf.Instance, x Execution) (sandb
 		return sandbox.Status{}, &OverrideError{fmt.Errorf("the process of %s has just ended: try again", name)}
 	}
 	ended := make(chan sandbox.Status, 1)
-	signal, err := e.process.Exec(sandbox.Command{Argv: x.Argv, Env: e.env, Streams: x.Streams}, func(s sandbox.Status) { ended <- s })
+	signal, err := e.process.Exec(x.command(e.env), func(s sandbox.Status) { ended <- s })
 	if err != nil {
 		return sandbox.Status{}, &OverrideError{err}
 	}
 	closeStreams(x.Streams) // or nobody would hear of their end
 	return attend(ctx, signal, x.Signals, ended), nil
+}
+
+// command is what is run, with the tenant's variables. What the terminal is, the one
+// who sits at it knows.
+func (x Execution) command(env []string) sandbox.Command {
+	if x.Terminal != nil && x.TerminalType != "" {
+		env = slices.DeleteFunc(slices.Clone(env), func(entry string) bool { return strings.HasPrefix(entry, "TERM=") })
+		env = append(env, "TERM="+x.TerminalType)
+	}
+	return sandbox.Command{Argv: x.Argv, Env: env, Streams: x.Streams, Terminal: x.Terminal}
 }
 
 // closeStreams may come twice: a file that is closed stays so.

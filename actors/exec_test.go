@@ -30,6 +30,9 @@ func (p *actorProcess) Exec(c sandbox.Command, exited func(sandbox.Status)) (fun
 		}
 		return nil
 	}
+	if c.Terminal != nil {
+		c.Terminal.Attach(nil)
+	}
 	if c.Argv[0] == "true" {
 		go exited(sandbox.Status{})
 	}
@@ -153,4 +156,45 @@ func TestExec_WhatCannotBeRunIsSaid(t *testing.T) {
 			t.Error("a lost message is answered with a process")
 		}
 	})
+}
+
+func TestExec_IsAUseButNoRequest(t *testing.T) {
+	play(t, defaults(), func(t *testing.T, h *Host, s *stage) {
+		register(t, h, alice())
+		for range 3 {
+			if _, err := h.Exec(t.Context(), alice(), Execution{Argv: []string{"true"}, Streams: streams(t)}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(45 * time.Second) // less than the idle_timeout of a minute
+		}
+		if got := s.starts("notes:alice"); got != 1 {
+			t.Errorf("it slept between two commands: %d starts", got)
+		}
+		if i, err := h.Info(alice()); err != nil || i.Requests != 0 || i.Inflight != 0 {
+			t.Errorf("%d requests, %d inside, %v", i.Requests, i.Inflight, err)
+		}
+		if used := usedBy(t, h, alice()); used.Requests != 0 || used.Wakes != 1 {
+			t.Errorf("%+v", used)
+		}
+	})
+}
+
+func TestExec_ATerminalsTypeGoesBeforeTheTenantsOwn(t *testing.T) {
+	own := []string{"TERM=dumb", "PLAN=gold"}
+	terminal := &sandbox.Terminal{Rows: 24}
+	for _, c := range []struct {
+		x    Execution
+		want []string
+	}{
+		{Execution{TerminalType: "xterm"}, own},
+		{Execution{Terminal: terminal}, own},
+		{Execution{Terminal: terminal, TerminalType: "xterm"}, []string{"PLAN=gold", "TERM=xterm"}},
+	} {
+		if got := c.x.command(own); !slices.Equal(got.Env, c.want) || got.Terminal != c.x.Terminal {
+			t.Errorf("%+v: %q, %v", c.x, got.Env, got.Terminal)
+		}
+	}
+	if own[0] != "TERM=dumb" || own[1] != "PLAN=gold" {
+		t.Errorf("the tenant's own variables are %q now", own)
+	}
 }

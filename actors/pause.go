@@ -4,7 +4,7 @@ package actors
 // pings, must not keep its tenant awake: it steps outside while it is quiet.
 
 // Pause ends a use that Enter or Host.Wake began, for the time being. It is
-// followed by Resume or by Absent.
+// followed by Resume or by Absent; by neither when the use was no request.
 func (d *Door) Pause() {
 	d.lastUsed.Store(stamp())
 	d.out()

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -17,15 +18,18 @@ import (
 
 	"tenement/actors"
 	"tenement/conf"
+	"tenement/sandbox"
 )
 
 // ExecServer runs commands in tenants' enclosures for whoever may use the control
 // socket. A connection is one command:
 //
 //	client → one line of ExecRequest, with three pipes passed along (SCM_RIGHTS):
-//	         the command's stdin, stdout and stderr
+//	         the command's stdin, stdout and stderr; none if it asks for a terminal
 //	       → then one byte for each signal; the end of the stream hangs up
-//	server → one line of ExecReply when the command has ended
+//	server → an empty line with the terminal's master passed along, if one was asked
+//	         for and the command runs: the client reads, writes and resizes it
+//	       → one line of ExecReply when the command has ended
 //
 // Nothing but pipes is taken: a terminal in the hands of a tenant's program could
 // type into the operator's shell (TIOCSTI), a directory would lead out.
@@ -42,6 +46,15 @@ type ExecRequest struct {
 	Instance string   `json:"instance"` // "service:id"
 	Argv     []string `json:"argv"`
 	NoWake   bool     `json:"no_wake"`
+
+	Terminal *ExecTerminal `json:"terminal,omitempty"` // nil: three pipes
+}
+
+// ExecTerminal is the terminal that a command is to have.
+type ExecTerminal struct {
+	Rows uint16 `json:"rows"` // 0 = unknown
+	Cols uint16 `json:"cols"`
+	Type string `json:"type"` // what TERM says; "" = what the tenant's own does
 }
 
 // ExecReply says how it ended.
@@ -90,10 +103,7 @@ func (s *ExecServer) serve(conn *net.UnixConn) {
 		return
 	}
 	_ = conn.SetReadDeadline(time.Time{})
-	name, err := conf.ParseInstance(request.Instance)
-	if err == nil && len(request.Argv) == 0 {
-		err = errors.New("no command is given")
-	}
+	name, err := request.check(streams)
 	if err != nil {
 		closeFiles(streams)
 		answerExec(conn, ExecReply{Code: -1, Error: err.Error()})
@@ -104,8 +114,14 @@ func (s *ExecServer) serve(conn *net.UnixConn) {
 	signals := make(chan syscall.Signal)
 	var heard sync.WaitGroup
 	heard.Go(func() { hearSignals(ctx, cancel, in, signals) }) // ends with the connection
-	s.log.Info().Str("service", name.Service).Str("tenant", name.ID).Str("command", request.Argv[0]).Msg("exec")
-	status, err := s.host.Exec(ctx, name, actors.Execution{Argv: request.Argv, Streams: [3]*os.File(streams), Signals: signals, NoWake: request.NoWake})
+	s.log.Info().Str("service", name.Service).Str("tenant", name.ID).Str("command", request.Argv[0]).Bool("terminal", request.Terminal != nil).Msg("exec")
+	x := actors.Execution{Argv: request.Argv, Signals: signals, NoWake: request.NoWake}
+	copy(x.Streams[:], streams)
+	if t := request.Terminal; t != nil {
+		x.TerminalType = t.Type
+		x.Terminal = &sandbox.Terminal{Rows: t.Rows, Cols: t.Cols, Attach: func(master *os.File) { passMaster(conn, master) }}
+	}
+	status, err := s.host.Exec(ctx, name, x)
 	reply := ExecReply{Code: status.Code, Signal: status.Signal}
 	if err != nil {
 		reply = ExecReply{Code: -1, Error: execError(name, err)}
@@ -114,6 +130,35 @@ func (s *ExecServer) serve(conn *net.UnixConn) {
 	cancel()
 	_ = conn.CloseRead() // the client may have gone first
 	heard.Wait()
+}
+
+// check says whose the command is, or what is wrong with the request and the pipes
+// that came with it.
+func (r ExecRequest) check(streams []*os.File) (conf.Instance, error) {
+	name, err := conf.ParseInstance(r.Instance)
+	switch t := r.Terminal; {
+	case err != nil:
+	case len(r.Argv) == 0:
+		err = errors.New("no command is given")
+	case t == nil && len(streams) != 3:
+		err = fmt.Errorf("%d files were passed, three pipes are expected", len(streams))
+	case t != nil && len(streams) != 0:
+		err = fmt.Errorf("%d files were passed beside a terminal, none is expected", len(streams))
+	case t != nil && !isTerminalType(t.Type):
+		err = fmt.Errorf("%q is no type of a terminal: set TERM to one, like xterm", t.Type)
+	}
+	return name, err
+}
+
+// isTerminalType knows names as terminfo has them.
+func isTerminalType(name string) bool {
+	return len(name) <= 64 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-._") == ""
+}
+
+// passMaster gives the client a command's keyboard. One who has left does not get
+// it, and with its last holder gone the kernel hangs the command up.
+func passMaster(conn *net.UnixConn, master *os.File) {
+	_, _, _ = conn.WriteMsgUnix([]byte("\n"), syscall.UnixRights(int(master.Fd())), nil)
 }
 
 // execError is an error with what to do about it, as the API has it.
@@ -151,8 +196,8 @@ func hearSignals(ctx context.Context, hangUp func(), in *bufio.Reader, signals c
 	}
 }
 
-// readExec reads the request and the three pipes that come with its first bytes. in
-// has what follows.
+// readExec reads the request and the pipes that come with its first bytes. in has
+// what follows.
 func readExec(conn *net.UnixConn) (r ExecRequest, streams []*os.File, in *bufio.Reader, err error) {
 	data, control := make([]byte, 4096), make([]byte, syscall.CmsgSpace(8*4))
 	n, nControl, flags, _, err := conn.ReadMsgUnix(data, control)
@@ -192,7 +237,7 @@ func (j *joined) Read(p []byte) (int, error) {
 }
 
 // passedPipes takes the files of a control message, all of which are closed when they
-// are not three pipes.
+// are not pipes.
 func passedPipes(control []byte) ([]*os.File, error) {
 	messages, err := syscall.ParseSocketControlMessage(control)
 	if err != nil {
@@ -209,18 +254,11 @@ func passedPipes(control []byte) ([]*os.File, error) {
 			files = append(files, os.NewFile(uintptr(fd), "stream"))
 		}
 	}
-	err = nil
-	if len(files) != 3 {
-		err = fmt.Errorf("%d files were passed, three pipes are expected", len(files))
-	}
 	for _, file := range files {
-		if info, errStat := file.Stat(); err == nil && (errStat != nil || info.Mode().Type() != os.ModeNamedPipe) {
-			err = errors.New("a file was passed that is no pipe")
+		if info, err := file.Stat(); err != nil || info.Mode().Type() != os.ModeNamedPipe {
+			closeFiles(files)
+			return nil, errors.New("a file was passed that is no pipe")
 		}
-	}
-	if err != nil {
-		closeFiles(files)
-		return nil, err
 	}
 	return files, nil
 }

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -33,6 +35,8 @@ func (h *apiHost) Exec(ctx context.Context, name conf.Instance, x actors.Executi
 		return sandbox.Status{}, err
 	}
 	switch x.Argv[0] {
+	case "tty":
+		return sandbox.Status{}, h.sit(x)
 	case "cat":
 		if _, err := io.Copy(x.Streams[1], x.Streams[0]); err != nil {
 			return sandbox.Status{}, err
@@ -49,6 +53,26 @@ func (h *apiHost) Exec(ctx context.Context, name conf.Instance, x actors.Executi
 		return sandbox.Status{Code: 7}, nil
 	}
 	return sandbox.Status{}, nil
+}
+
+// sit reads a line from a terminal, which is a socket here, and answers it.
+func (h *apiHost) sit(x actors.Execution) error {
+	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	tty, master := os.NewFile(uintptr(ends[0]), "tty"), os.NewFile(uintptr(ends[1]), "master")
+	defer tty.Close()
+	x.Terminal.Attach(master)
+	master.Close()
+	line, err := bufio.NewReader(tty).ReadString('\n')
+	if err == io.EOF {
+		return h.did("hung up")
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(tty, "%d x %d, %s: %s", x.Terminal.Rows, x.Terminal.Cols, x.TerminalType, line)
+	}
+	return err
 }
 
 // execWorld is an ExecServer, and where it listens.
@@ -199,7 +223,13 @@ func TestExec_NothingButPipesAndWholeSentencesAreTaken(t *testing.T) {
 	}{
 		{request, nil, "0 files were passed, three pipes are expected"},
 		{request, theirs[:2], "2 files were passed"},
-		{request, append(theirs[:3:3], null), "4 files were passed"},
+		{request, append(theirs[:3:3], theirs[0]), "4 files were passed"},
+		{request, slices.Repeat(theirs, 4), "more files were passed than three"},
+		{`{"instance":"notes:alice","argv":["tty"],"terminal":{}}` + "\n", theirs[:1], "1 files were passed beside a terminal, none is expected"},
+		{`{"instance":"notes:alice","argv":["tty"],"terminal":{"type":"vt 100"}}` + "\n", nil, `"vt 100" is no type of a terminal: set TERM to one, like xterm`},
+		{`{"instance":"notes:alice","argv":["tty"],"terminal":{"type":"` + strings.Repeat("x", 65) + `"}}` + "\n", nil, "is no type of a terminal"},
+		{`{"instance":"notes:alice","argv":["tty"],"terminal":{"rows":70000}}` + "\n", nil, "cannot understand what to run"},
+		{`{"instance":"notes:zoe","argv":["tty"],"terminal":{}}` + "\n", nil, "unknown tenant"},
 		{request, append(theirs[:2:2], null), "a file was passed that is no pipe"},
 		{"{}\n", theirs, "not a valid name"},
 		{`{"instance":"notes:alice"}` + "\n", theirs, "no command is given"},
@@ -226,5 +256,49 @@ func TestExec_NothingButPipesAndWholeSentencesAreTaken(t *testing.T) {
 	}
 	if got := execAnswer(t, execCall(t, path, request, theirs...)); got.Error != "cannot run a command in notes:alice: cannot execute cat" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// execMaster waits for the terminal's master.
+func execMaster(t *testing.T, conn *net.UnixConn) *os.File {
+	t.Helper()
+	_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
+	first, control := make([]byte, 1), make([]byte, syscall.CmsgSpace(4))
+	_, n, _, _, err := conn.ReadMsgUnix(first, control)
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages, err := syscall.ParseSocketControlMessage(control[:n])
+	if err != nil || len(messages) != 1 || first[0] != '\n' {
+		t.Fatalf("%d messages, %q, %v", len(messages), first, err)
+	}
+	fds, err := syscall.ParseUnixRights(&messages[0])
+	if err != nil || len(fds) != 1 {
+		t.Fatal(fds, err)
+	}
+	master := os.NewFile(uintptr(fds[0]), "master")
+	t.Cleanup(func() { master.Close() })
+	return master
+}
+
+func TestExec_TheClientGetsTheTerminalsMaster(t *testing.T) {
+	h, _, path := execWorld(t)
+	const request = `{"instance":"notes:alice","argv":["tty"],"terminal":{"rows":40,"cols":100,"type":"xterm-256color"}}` + "\n"
+	conn := execCall(t, path, request)
+	master := execMaster(t, conn)
+	if _, err := io.WriteString(master, "typed\n"); err != nil {
+		t.Fatal(err)
+	}
+	if screen, err := io.ReadAll(master); err != nil || string(screen) != "40 x 100, xterm-256color: typed\n" {
+		t.Errorf("%q, %v", screen, err)
+	}
+	if got := execAnswer(t, conn); got != (ExecReply{}) {
+		t.Errorf("%+v", got)
+	}
+	execCall(t, path, request).Close() // unread: the master goes with the connection
+	for deadline := time.Now().Add(time.Minute); !strings.HasSuffix(strings.Join(h.deeds(), ","), "hung up"); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a terminal whose client left is held by somebody")
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -152,10 +153,25 @@ func TestExec_ASignalReachesItAndItEndsWithTheTenant(t *testing.T) {
 	}
 }
 
-func TestExec_AtSandboxItIsRefusedInWords(t *testing.T) {
-	t.Parallel()
-	p := &Process{spec: Spec{Level: LevelSandbox}, done: make(chan struct{})}
-	if _, err := p.Exec(Command{}, nil); err != errNoExec {
-		t.Error(err)
+func TestExec_WhatTheKernelDoesNotExecuteLeavesNoProcess(t *testing.T) {
+	for level, spec := range map[string]func() Spec{
+		"process":   func() Spec { return character(t, "") },
+		"bounded":   func() Spec { s := character(t, ""); s.Limits.OpenFiles = 64; return s },
+		"namespace": func() Spec { return scripted(t, "") },
+	} {
+		t.Run(level, func(t *testing.T) {
+			s := spec()
+			s.Argv = []string{"/bin/sleep", "1000"}
+			n := start(t, newEngine(t, Options{}), s)
+			before := children()
+			if _, _, err := visit(t, n.Process, "", "/etc/passwd"); err == nil || !strings.Contains(err.Error(), "cannot execute /etc/passwd: it is not executable (chmod +x)") {
+				t.Error(err)
+			}
+			for _, pid := range children() {
+				if s, err := readStat(pid); err == nil && s.parent == os.Getpid() && !slices.Contains(before, pid) && mains.has(pid) {
+					t.Errorf("process %d is left, state %c", pid, s.state)
+				}
+			}
+		})
 	}
 }

@@ -46,8 +46,11 @@ var runscArguments = []string{
 	"--host-uds=create",              // the tenant's can be connected to; it can connect to none of the host's
 	"--overlay2=none",                // what is written is written
 	"--ignore-cgroups",
-	"run", "--bundle=" + guestStage, "tenant",
+	"run", "--bundle=" + guestStage, guestName,
 }
+
+// guestName is what a tenant is called in its runsc's state.
+const guestName = "tenant"
 
 // enterGuest takes the calling thread to where runsc is to be started.
 func (n *enclosure) enterGuest() error {
@@ -72,9 +75,9 @@ func (n *enclosure) spawnGuest(path string) error {
 		return executeError(n.p.spec, path, err)
 	}
 	shared := slices.DeleteFunc(sharedDirs(n.p.spec), absent)
-	config, err := guestOf(n.p.spec, path, guestRootPath, shared, n.p.environment()).config()
+	config, err := guestText(guestOf(n.p.spec, path, guestRootPath, shared, n.p.environment()))
 	if err != nil {
-		return fmt.Errorf("cannot describe a tenant to gVisor: %w", err)
+		return err
 	}
 	if err := stageGuest(config); err != nil {
 		return err
@@ -136,16 +139,22 @@ func (n *enclosure) prepareGuest() error {
 	if n.p.spec.Listen == ListenFD {
 		return &permanentError{errors.New("gVisor accepts on no socket that was passed in")}
 	}
-	path, err := n.p.engine.runsc()
+	var err error
+	n.runsc, err = n.p.engine.openRunsc()
+	return err
+}
+
+// openRunsc opens gVisor's program, to be executed.
+func (e *Engine) openRunsc() (*os.File, error) {
+	path, err := e.runsc()
 	if err != nil {
-		return &permanentError{fmt.Errorf("cannot use runsc: %w", err)}
+		return nil, &permanentError{fmt.Errorf("cannot use runsc: %w", err)}
 	}
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return &permanentError{fmt.Errorf("cannot open %s: %w", path, err)}
+		return nil, &permanentError{fmt.Errorf("cannot open %s: %w", path, err)}
 	}
-	n.runsc = os.NewFile(uintptr(fd), path)
-	return nil
+	return os.NewFile(uintptr(fd), path), nil
 }
 
 // guest is a tree whose processes are gVisor's own: a signal is for the

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"slices"
 )
@@ -27,7 +28,8 @@ type guestProcess struct {
 	Args            []string `json:"args"`
 	Env             []string `json:"env"`
 	Dir             string   `json:"cwd"`
-	Capabilities    struct{} `json:"capabilities"` // none
+	Terminal        bool     `json:"terminal,omitempty"` // its streams are one
+	Capabilities    struct{} `json:"capabilities"`       // none
 	NoNewPrivileges bool     `json:"noNewPrivileges"`
 
 	Limits []guestLimit `json:"rlimits,omitempty"`
@@ -76,18 +78,23 @@ const guestRootID = 65534
 // its command, root where its view of the host is mounted, shared what is there
 // of sharedDirs.
 func guestOf(s Spec, path, root string, shared, env []string) guestSpec {
-	g := guestSpec{Version: "1.0.2", Root: guestRoot{root}, Hostname: s.Hostname, Mounts: guestMounts(shared)}
-	g.Process = guestProcess{Args: slices.Concat([]string{path}, s.Argv[1:]), Env: env, Dir: s.Dir, NoNewPrivileges: true}
-	g.Process.User.UID, g.Process.User.GID = s.UID, s.UID
-	if n := s.Limits.OpenFiles; n > 0 {
-		g.Process.Limits = []guestLimit{{"RLIMIT_NOFILE", n, n}}
-	}
+	g := guestSpec{Version: "1.0.2", Root: guestRoot{root}, Hostname: s.Hostname, Mounts: guestMounts(shared), Process: guestProcessOf(s, path, env)}
 	for _, kind := range []string{"pid", "mount", "ipc", "uts", "user"} {
 		g.Linux.Namespaces = append(g.Linux.Namespaces, guestNamespace{kind})
 	}
 	g.Linux.UIDMappings = []guestMapping{{0, guestRootID, 1}, {s.UID, s.UID, 1}}
 	g.Linux.GIDMappings = g.Linux.UIDMappings
 	return g
+}
+
+// guestProcessOf describes a program that is to run as the tenant.
+func guestProcessOf(s Spec, path string, env []string) guestProcess {
+	p := guestProcess{Args: slices.Concat([]string{path}, s.Argv[1:]), Env: env, Dir: s.Dir, NoNewPrivileges: true}
+	p.User.UID, p.User.GID = s.UID, s.UID
+	if n := s.Limits.OpenFiles; n > 0 {
+		p.Limits = []guestLimit{{"RLIMIT_NOFILE", n, n}}
+	}
+	return p
 }
 
 // guestMounts are what gVisor's kernel makes itself, and the shared directories
@@ -122,12 +129,14 @@ func sharedDirs(s Spec) []string {
 	return slices.Compact(all)
 }
 
-// config is the description as gVisor reads it; characters that matter in HTML
+// guestText is a description as gVisor reads it; characters that matter in HTML
 // alone are left as they are, or an environment would grow sixfold.
-func (g guestSpec) config() ([]byte, error) {
+func guestText(description any) ([]byte, error) {
 	var text bytes.Buffer
 	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
-	err := e.Encode(g)
-	return text.Bytes(), err
+	if err := e.Encode(description); err != nil {
+		return nil, fmt.Errorf("cannot describe a tenant to gVisor: %w", err)
+	}
+	return text.Bytes(), nil
 }

@@ -11,7 +11,7 @@ func TestGuestOf_IsWhatGVisorIsTold(t *testing.T) {
 		Argv: []string{"node", "server.js", "a b"}, UID: 1900000007, Hostname: "notes", Dir: "/srv/app", DataDir: "/var/lib/t/notes/alice", RunDir: "/run/t/7", Limits: Limits{OpenFiles: 64}, Socket: "/srv/sock/app.sock",
 		Mounts: []Mount{{Source: "/x", Destination: "/srv/app/assets"}, {Source: "/y", Destination: "/srv/app"}},
 	}
-	config, err := guestOf(s, "/usr/bin/node", "/boot/root", sharedDirs(s), []string{"PORT=8080", "LESS=<"}).config()
+	config, err := guestText(guestOf(s, "/usr/bin/node", "/boot/root", sharedDirs(s), []string{"PORT=8080", "LESS=<"}))
 	if err != nil {
 		t.Fatal(err)
 	}

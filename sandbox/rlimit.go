@@ -102,7 +102,7 @@ func (p *Process) forkBounded(path string, argv, env []string, child *childFiles
 	}
 	defer unix.Close(pipe[0])
 	files = append(slices.Clone(files), uintptr(pipe[1]), uintptr(fd))
-	err = p.forkExec("/proc/self/fd/"+strconv.Itoa(programFD), append([]string{path}, argv...), env, files, child.cgroup)
+	err = p.forkExec("/proc/self/fd/"+strconv.Itoa(programFD), append([]string{path}, argv...), env, files, child)
 	unix.Close(pipe[1]) // or the end of execve would never be heard of
 	if err != nil {
 		return fmt.Errorf("cannot limit open files: %w", err)

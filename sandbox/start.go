@@ -15,8 +15,9 @@ type childFiles struct {
 	files []uintptr // by number in the child
 	owned []int     // ours to close after the fork
 
-	cgroup  int // to be born in; -1 = the daemon's own
-	program int // the trampoline; -1 = none
+	cgroup   int // to be born in; -1 = the daemon's own
+	program  int // the trampoline; -1 = none
+	terminal int // by number in the child: what controls its session; -1 = none
 }
 
 func (c *childFiles) add(fd int) {
@@ -48,7 +49,7 @@ func (p *Process) begin() error {
 	if err := p.engine.Supports(p.spec.Level); err != nil {
 		return &permanentError{err}
 	}
-	child := childFiles{cgroup: -1, program: -1}
+	child := childFiles{cgroup: -1, program: -1, terminal: -1}
 	defer child.close()
 	err := p.prepare(&child)
 	if err == nil {
@@ -252,10 +253,10 @@ func (p *Process) fork(path string, argv, env []string, child *childFiles) error
 	if p.spec.Limits.OpenFiles > 0 && p.spec.Level != LevelSandbox { // gVisor has more files open than its guest
 		return p.forkBounded(path, argv, env, child)
 	}
-	return p.forkExec(path, argv, env, child.files, child.cgroup)
+	return p.forkExec(path, argv, env, child.files, child)
 }
 
-func (p *Process) forkExec(path string, argv, env []string, files []uintptr, cgroup int) error {
+func (p *Process) forkExec(path string, argv, env []string, files []uintptr, child *childFiles) error {
 	attr := syscall.ProcAttr{
 		Dir: p.spec.Dir, Env: env, Files: files,
 		Sys: &syscall.SysProcAttr{Setsid: true, PidFD: &p.pidfd},
@@ -265,8 +266,11 @@ func (p *Process) forkExec(path string, argv, env []string, files []uintptr, cgr
 	} else if u := p.spec.user(); u != nil {
 		attr.Sys.Credential = &syscall.Credential{Uid: u.UID, Gid: u.GID, Groups: u.Groups}
 	}
-	if cgroup >= 0 {
-		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, cgroup
+	if child.cgroup >= 0 {
+		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, child.cgroup
+	}
+	if child.terminal >= 0 {
+		attr.Sys.Setctty, attr.Sys.Ctty = true, child.terminal
 	}
 	if p.spec.Level == LevelNamespace {
 		attr.Sys.Unshareflags = unix.CLONE_NEWCGROUP

@@ -82,3 +82,37 @@ isolation = "process"
 		t.Errorf("exit %d, %s", code, errs)
 	}
 }
+
+func TestExec_AtSandboxACommandIsInTheTenantsGVisor(t *testing.T) {
+	t.Parallel()
+	needsRunsc(t)
+	d := launch(t, setup{services: `
+[service.web]
+command = "/app/character serves"
+isolation = "sandbox"
+listen = "unix"
+env = {PLAN = "gold"}
+open_files = 200
+mounts = [["APPS", "/app", true]]
+`})
+	d.must("register", "web:one")
+	if _, errs, code := d.ten("exec", "--no-wake", "web:one", "--", "true"); code != 1 || !strings.Contains(errs, "web:one is asleep") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	d.stdin = strings.NewReader("typed\n")
+	out, errs, code := d.ten("exec", "web:one", "--", "sh", "-c", `read word; echo $word $PLAN $TENEMENT_ID $(ulimit -n); grep -o gvisor /proc/version; echo kept > "$DATA_DIR"/by-exec; echo bad >&2; exit 7`)
+	d.stdin = nil
+	if out != "typed gold one 200\ngvisor\n" || errs != "bad\n" || code != 7 {
+		t.Errorf("exit %d: %q, %q", code, out, errs)
+	}
+	if got := d.tenantFile("web", "one", "by-exec"); got != "kept\n" {
+		t.Errorf("in its directory: %q", got)
+	}
+	if out, errs, code := d.ten("exec", "web:one", "--", "no-such-program"); code != 1 || out != "" || !strings.Contains(errs, `cannot run a command in web:one: cannot execute in web:one: cannot find "no-such-program" in the PATH`) {
+		t.Errorf("exit %d: %q, %q", code, out, errs)
+	}
+	if _, errs, code := d.ten("exec", "web:one", "--", "sh", "-c", "kill -SEGV $$"); code != 128+11 || errs != "" {
+		t.Errorf("exit %d: %q", code, errs)
+	}
+	d.want(200, "web", "one", "/")
+}

@@ -33,11 +33,12 @@ type exitError struct{ code int }
 func (e *exitError) Error() string { return fmt.Sprintf("exit status %d", e.code) }
 
 func (a *app) execCmd() *cobra.Command {
-	var noWake bool
+	var noWake, tty bool
 	cmd := &cobra.Command{
 		Use: "exec S:I -- COMMAND…", Short: "Run a command in a tenant's enclosure, with its variables", Args: cobra.MinimumNArgs(2),
-		Long: `Run a command in a tenant's enclosure: as its user, with its variables, its limits, and no more rights than its app has. It is woken if it sleeps, and stays awake meanwhile. Input, output, the exit code and signals are passed on; there is no terminal. On the daemon's machine only, as root or its user.
+		Long: `Run a command in a tenant's enclosure: as its user, with its variables, its limits, and no more rights than its app has. It is woken if it sleeps, and stays awake meanwhile. Input, output, the exit code and signals are passed on. At a terminal (input, output and errors all lead to it) the command has a terminal, too; --tty=false for none. On the daemon's machine only, as root or its user.
 
+  ten exec notes:alice -- sh
   ten exec notes:alice -- ./migrate --to 7
   ten exec notes:alice -- sh -c 'sqlite3 "$DATA_DIR"/db .dump' > dump.sql`,
 		ValidArgsFunction: a.completeInstance,
@@ -50,10 +51,21 @@ func (a *app) execCmd() *cobra.Command {
 			if command[0] == "--" { // pflag leaves one that stands behind an argument
 				command = command[1:]
 			}
-			return a.exec(cmd.Context(), edge.ExecRequest{Instance: name.String(), Argv: command, NoWake: noWake})
+			r := edge.ExecRequest{Instance: name.String(), Argv: command, NoWake: noWake}
+			switch {
+			case !cmd.Flags().Changed("tty"):
+				tty = isTerminal(a.in) && isTerminal(a.out) && isTerminal(a.err)
+			case tty && !isTerminal(a.in):
+				return errors.New("the command cannot have a terminal: the input of ten is none: leave --tty away, or type in a terminal")
+			}
+			if tty {
+				r.Terminal = a.ownTerminal()
+			}
+			return a.exec(cmd.Context(), r)
 		},
 	}
 	cmd.Flags().BoolVar(&noWake, "no-wake", false, "an error when the tenant is asleep")
+	cmd.Flags().BoolVarP(&tty, "tty", "t", false, "give the command a terminal (default: if ten has one)")
 	cmd.Flags().SetInterspersed(false) // what follows is the command's
 	return cmd
 }
@@ -70,6 +82,11 @@ func (a *app) exec(ctx context.Context, r edge.ExecRequest) error {
 		return fmt.Errorf("cannot reach tenement on %s: %w: run this on the daemon's machine, as root or its user, beside its tenement.toml", path, cause(err))
 	}
 	defer conn.Close()
+	ended := context.AfterFunc(ctx, func() { conn.Close() })
+	defer ended()
+	if r.Terminal != nil {
+		return a.execAtTerminal(conn, r)
+	}
 	pumps, err := a.sendExec(conn, r)
 	if err != nil {
 		return err
@@ -77,13 +94,24 @@ func (a *app) exec(ctx context.Context, r edge.ExecRequest) error {
 	defer pumps.close()
 	stop := passSignals(conn)
 	defer stop()
-	ended := context.AfterFunc(ctx, func() { conn.Close() })
-	defer ended()
-	var reply edge.ExecReply
-	if err := json.NewDecoder(conn).Decode(&reply); err != nil {
-		return fmt.Errorf("the daemon left before the command had ended: %w", err)
+	reply, err := hearEnd(conn)
+	if err != nil {
+		return err
 	}
 	pumps.drain()
+	return outcome(reply)
+}
+
+// hearEnd waits until the daemon says how a command ended.
+func hearEnd(conn io.Reader) (reply edge.ExecReply, err error) {
+	if err := json.NewDecoder(conn).Decode(&reply); err != nil {
+		return reply, fmt.Errorf("the daemon left before the command had ended: %w", err)
+	}
+	return reply, nil
+}
+
+// outcome is nil for a command that did well.
+func outcome(reply edge.ExecReply) error {
 	switch {
 	case reply.Error != "":
 		return errors.New(reply.Error)
@@ -105,10 +133,6 @@ type pumps struct {
 // sendExec says what to run, and passes three pipes along: what is ours, terminals
 // above all, is in nobody else's hands.
 func (a *app) sendExec(conn *net.UnixConn, r edge.ExecRequest) (*pumps, error) {
-	line, err := json.Marshal(r)
-	if err != nil {
-		return nil, err
-	}
 	var ours, theirs [3]*os.File
 	for i := range ours {
 		read, write, err := os.Pipe()
@@ -119,18 +143,14 @@ func (a *app) sendExec(conn *net.UnixConn, r edge.ExecRequest) (*pumps, error) {
 	}
 	ours[0], theirs[0] = theirs[0], ours[0] // we write what it reads
 	rights := syscall.UnixRights(int(theirs[0].Fd()), int(theirs[1].Fd()), int(theirs[2].Fd()))
-	first := min(len(line), 1024) // what goes with the files is to fit into one read
-	_, _, err = conn.WriteMsgUnix(line[:first], rights, nil)
-	if err == nil {
-		_, err = conn.Write(append(line[first:], '\n'))
-	}
+	err := tellExec(conn, r, rights)
 	for _, file := range theirs {
 		file.Close()
 	}
 	p := &pumps{feed: ours[0], from: [2]*os.File(ours[1:])}
 	if err != nil {
 		p.close()
-		return nil, fmt.Errorf("cannot tell the daemon what to run: %w", err)
+		return nil, err
 	}
 	go func() { // ends with the input, the command, or ten itself
 		_, _ = io.Copy(p.feed, a.in) // who reads nothing more is no fault
@@ -144,6 +164,23 @@ func (a *app) sendExec(conn *net.UnixConn, r edge.ExecRequest) (*pumps, error) {
 		}()
 	}
 	return p, nil
+}
+
+// tellExec says what to run.
+func tellExec(conn *net.UnixConn, r edge.ExecRequest, rights []byte) error {
+	line, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	first := min(len(line), 1024) // what goes with the files is to fit into one read
+	_, _, err = conn.WriteMsgUnix(line[:first], rights, nil)
+	if err == nil {
+		_, err = conn.Write(append(line[first:], '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("cannot tell the daemon what to run: %w", err)
+	}
+	return nil
 }
 
 // drain waits for the rest of the output.

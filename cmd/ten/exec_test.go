@@ -29,6 +29,8 @@ func (h *fakeHost) Exec(ctx context.Context, name conf.Instance, x actors.Execut
 	switch x.Argv[0] {
 	case sqliteShell:
 		return h.shell(ctx, x)
+	case "tty":
+		return sandbox.Status{Code: 7}, h.sit(x)
 	case "cat":
 		_, err := io.Copy(x.Streams[1], x.Streams[0])
 		return sandbox.Status{}, err
