@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,8 @@ type beat struct {
 	*patrol
 	t    *testing.T
 	file string
+
+	mu   sync.Mutex
 	told []*Process
 }
 
@@ -23,10 +26,16 @@ func newBeat(t *testing.T) *beat {
 	closing, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		b.run(closing, func(p *Process) { b.told = append(b.told, p) })
+		b.run(closing, b.tell)
 	}()
 	t.Cleanup(func() { close(closing); <-ended })
 	return b
+}
+
+func (b *beat) tell(p *Process) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.told = append(b.told, p)
 }
 
 func (b *beat) refused(forks string) {
@@ -40,6 +49,8 @@ func (b *beat) refused(forks string) {
 func (b *beat) after(d time.Duration) []*Process {
 	time.Sleep(d)
 	synctest.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	told := b.told
 	b.told = nil
 	return told
