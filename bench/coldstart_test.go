@@ -25,7 +25,7 @@ func testBench(t *testing.T) (*bench, []program) {
 	if b.repo, err = filepath.Abs(".."); err != nil {
 		t.Fatal(err)
 	}
-	if err := build(b.repo, b.ten, "./cmd/ten"); err != nil {
+	if err := buildTen(b.repo, b.ten); err != nil {
 		t.Fatal(err)
 	}
 	all, err := tinyApps(b)

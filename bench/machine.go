@@ -59,6 +59,16 @@ func output(dir, name string, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
+// buildTen makes ten as .ci/package makes a release: static and stripped.
+func buildTen(repo, out string) error {
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, "./cmd/ten")
+	cmd.Dir, cmd.Env = repo, append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot build ten: %w\n%s", err, text)
+	}
+	return nil
+}
+
 // build makes a Go program.
 func build(repo, out, pkg string) error {
 	cmd := exec.Command("go", "build", "-o", out, pkg)

@@ -154,7 +154,7 @@ func (b bench) runAll(args []string, out string) error {
 	if b.repo, err = output("", "go", "list", "-m", "-f", "{{.Dir}}"); err != nil {
 		return err
 	}
-	if err := build(b.repo, b.ten, "./cmd/ten"); err != nil {
+	if err := buildTen(b.repo, b.ten); err != nil {
 		return err
 	}
 	raiseDescriptors()

@@ -81,6 +81,11 @@ func NewServer(o ServerOptions) (*Server, error) {
 	return s, nil
 }
 
+// idleWorker is how long fasthttp keeps a goroutine for the next connection. It
+// looks that often, on each listener, whether there is one to end: on a host on
+// which all sleep nothing else wakes the daemon.
+const idleWorker = time.Minute
+
 func (s *Server) server(handler fasthttp.RequestHandler) *fasthttp.Server {
 	return &fasthttp.Server{
 		Handler:                       handler,
@@ -93,6 +98,7 @@ func (s *Server) server(handler fasthttp.RequestHandler) *fasthttp.Server {
 		NoDefaultServerHeader:         true,
 		NoDefaultDate:                 true,
 		NoDefaultContentType:          true,
+		MaxIdleWorkerDuration:         idleWorker,
 		ReduceMemoryUsage:             true, // also: one Write for each answer, which client counts on
 		CloseOnShutdown:               true,
 	}

@@ -55,12 +55,14 @@ type daemon struct {
 
 	commands net.Listener     // who wants to run one in a tenant's enclosure
 	execs    *edge.ExecServer // nil until it serves
+
+	settler *settler // gives memory back
 }
 
 // startDaemon takes the data directory, binds every listener and only then makes
 // the tree: a port that is in use is found before any process is started.
 func (a *app) startDaemon(o daemonOptions) (_ *daemon, err error) {
-	d := &daemon{log: o.log, runDir: o.place.runDir, load: o.load, manager: o.manager}
+	d := &daemon{log: o.log, runDir: o.place.runDir, load: o.load, manager: o.manager, settler: newSettler(o.log)}
 	var public *listeners
 	defer func() {
 		if err != nil {
@@ -69,6 +71,7 @@ func (a *app) startDaemon(o daemonOptions) (_ *daemon, err error) {
 			}
 			d.closeTLS()
 			d.unlock()
+			d.settler.stop()
 		}
 	}()
 	spareThreads()
@@ -106,6 +109,7 @@ func (a *app) startDaemon(o daemonOptions) (_ *daemon, err error) {
 	d.failed = make(chan error, len(public.all())+3) // each can send its end though nobody hears it
 	d.beginTLS(public)
 	d.serve(public, control)
+	d.settler.started()
 	return d, nil
 }
 
@@ -116,6 +120,10 @@ func (d *daemon) build(a *app, o daemonOptions) (err error) {
 		return err
 	}
 	metrics := edge.NewMetrics()
+	woken := func(name conf.Instance, p actors.Phases) {
+		metrics.Woken(name, p)
+		d.settler.woken()
+	}
 	access, err := d.accessLog(a, o.place.config)
 	if err != nil {
 		return err
@@ -126,7 +134,7 @@ func (d *daemon) build(a *app, o daemonOptions) (err error) {
 	}
 	d.host, err = a.host(actors.Options{
 		Config: o.place.config, DataDir: o.place.dataDir, RunDir: o.place.runDir, Domain: o.domain, Log: o.log,
-		Conns: edge.NewConns, Probe: edge.Probe, AdminToken: token, Observe: o.observe, Woken: metrics.Woken,
+		Conns: edge.NewConns, Probe: edge.Probe, AdminToken: token, Observe: o.observe, Woken: woken,
 	})
 	if err != nil {
 		return err
@@ -207,6 +215,7 @@ func (d *daemon) wait(ctx context.Context, sigs <-chan os.Signal) error {
 // stop refuses new requests, lets those under way end, stops all tenants and
 // gives the data directory back. When ctx ends it kills instead of asking.
 func (d *daemon) stop(ctx context.Context) error {
+	defer d.settler.stop()
 	d.manager.stop()
 	d.stopExec()
 	drain, cancel := context.WithTimeout(ctx, drainTime)
