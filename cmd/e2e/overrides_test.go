@@ -80,22 +80,22 @@ func TestOverrides_LimitsHoldForARunningTenantAtOnce(t *testing.T) {
 		d := launchLimited(t, setup{services: web("listen = \"unix\"\npids_limit = 200")})
 		d.want(200, "web", "one", "/")
 		pid := d.instances()["web:one"].Pid
-		if out := d.must("limits", "web:one", "pids_limit=30"); out != "Changed the limits of web:one\nIn effect: at once\n" {
+		if out := d.must("limits", "web:one", "pids_limit=60"); out != "Changed the limits of web:one\nIn effect: at once\n" {
 			t.Error(out)
 		}
-		if out := d.must("limits", "web:one", "pids_limit=30"); out != "Nothing changed\n" {
+		if out := d.must("limits", "web:one", "pids_limit=60"); out != "Nothing changed\n" {
 			t.Error(out)
 		}
-		if out := d.must("limits", "web:one"); !strings.Contains(out, "pids_limit        30     the tenant\n") {
+		if out := d.must("limits", "web:one"); !strings.Contains(out, "pids_limit        60     the tenant\n") {
 			t.Error(out)
 		}
 		body := d.want(200, "web", "one", "/bomb").body
 		var n int
-		if _, err := fmt.Sscan(body, &n); err != nil || n > 30 {
+		if _, err := fmt.Sscan(body, &n); err != nil || n > 60 {
 			t.Errorf("%v, the bomb: %s", err, body)
 		}
 		d.await("web:one", "named pids", 60*time.Second, func(i instance) bool { return i.Limit == "pids" })
-		if out := d.must("why", "web:one"); !strings.Contains(out, "pids_limit is 30") {
+		if out := d.must("why", "web:one"); !strings.Contains(out, "pids_limit is 60") {
 			t.Error(out)
 		}
 		if now := d.instances()["web:one"].Pid; now != pid {

@@ -19,7 +19,8 @@ import (
 	"tenement/edge"
 )
 
-// sit has a real terminal for a command that reads a line and tells about it.
+// sit has a real terminal for a command that reads a line, waits for
+// another size and tells about both.
 func (h *fakeHost) sit(x actors.Execution) error {
 	master, tty, err := openPTY()
 	if err != nil {
@@ -34,6 +35,9 @@ func (h *fakeHost) sit(x actors.Execution) error {
 		return h.did("hung up")
 	}
 	size, err := unix.IoctlGetWinsize(int(tty.Fd()), unix.TIOCGWINSZ)
+	for end := time.Now().Add(time.Minute); err == nil && size.Row == x.Terminal.Rows && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		size, err = unix.IoctlGetWinsize(int(tty.Fd()), unix.TIOCGWINSZ) // keys and sizes come by two ways
+	}
 	if err == nil {
 		_, err = fmt.Fprintf(tty, "%d x %d: %s", size.Row, size.Col, line)
 	}
